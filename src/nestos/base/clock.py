@@ -1,0 +1,33 @@
+"""Time as something that is passed in, so that tests own it."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Wall time for records, monotonic time for deadlines, and sleeping."""
+
+    def now(self) -> datetime:
+        """The wall clock in UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start that never go back."""
+
+    def sleep(self, seconds: float) -> None:
+        """Waits."""
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)

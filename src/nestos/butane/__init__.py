@@ -1,0 +1,1 @@
+"""Butane: a config for people, translated to an Ignition config."""

@@ -1,0 +1,1 @@
+"""The commands. The only layer that prints and exits."""

@@ -1,0 +1,1 @@
+"""Transactions on a node: status, upgrade, deploy, rollback and what happens at boot."""

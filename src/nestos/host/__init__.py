@@ -1,0 +1,1 @@
+"""The machine a program runs on: processes, mounts, block devices, systemd, boot loaders, package managers."""

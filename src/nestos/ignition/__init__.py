@@ -1,0 +1,1 @@
+"""Ignition: first-boot provisioning from a declarative config."""

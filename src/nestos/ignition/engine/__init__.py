@@ -1,0 +1,1 @@
+"""The stages that carry a config out, and the providers it comes from."""

@@ -1,0 +1,1 @@
+"""The published config specifications: types, validation, upward translation, merging. Pure."""

@@ -1,0 +1,1 @@
+"""Virtual machines for people and for tests."""

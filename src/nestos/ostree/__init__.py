@@ -1,0 +1,1 @@
+"""A thin typed layer over the ``ostree`` command: repositories, commits, signatures, checkouts, pulls."""
