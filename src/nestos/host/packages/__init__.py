@@ -1,0 +1,1 @@
+"""Package backends: real resolvers and package databases behind one small interface, one file a backend."""

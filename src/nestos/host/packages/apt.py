@@ -1,0 +1,267 @@
+"""The Debian backend: apt resolves and fetches, mmdebstrap installs, dpkg's database is the truth.
+
+All of it runs from the tools tree. Resolving works against an empty dpkg status, so that the host's own packages
+never matter. Package files go to a pool named by digest; installing reads a small repository made of exactly the
+resolved files, without network: the same resolution gives the same root whenever the pool still has its files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Sequence
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from nestos.base.errors import CommandError, InputError, NetworkError, SpaceError, VerificationError
+from nestos.host.packages.backend import AccountFiles, Package, Request, Resolution
+from nestos.host.process import Completed, Runner
+
+_MISSING = re.compile(r"E: (?:Unable to locate package|Package '?)([^\s']+)(?:'? has no installation candidate)?")
+_URI_LINE = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<digest>[0-9a-f]{64})$", re.MULTILINE)
+_UNREACHABLE = ("Failed to fetch", "Could not resolve", "Could not connect", "Unable to connect", "Hash Sum mismatch")
+
+# Documentation and translations never reach a node; licences stay.
+_PATHS_LEFT_OUT = (
+    "/usr/share/man/*",
+    "/usr/share/info/*",
+    "/usr/share/locale/*",
+    "/usr/share/doc/*",
+    "/usr/share/lintian/*",
+    "/usr/share/bash-completion/*",
+    "/usr/share/zsh/*",
+    "/usr/share/fish/*",
+)
+_PATHS_KEPT = ("/usr/share/doc/*/copyright",)
+
+
+class AptBackend:
+    """Drives apt and mmdebstrap inside ``runner`` (a toolbox that sees ``work`` and ``pool``).
+
+    ``work`` holds apt's state (indexes, configuration), ``pool`` the package files; both may be kept between runs.
+    ``keyrings`` are the archive keys, a folder inside the tools tree.
+    """
+
+    name = "apt"
+
+    def __init__(self, *, runner: Runner, work: Path, pool: Path, keyrings: str = "/usr/share/keyrings") -> None:
+        self._run = runner
+        self._work = work
+        self._pool = pool
+        self._keyrings = keyrings
+
+    def resolve(self, request: Request) -> Resolution:
+        """As the interface says. Raises ``NetworkError`` naming the source that cannot be reached."""
+        self._configure(request)
+        self._update()
+        wanted = [f"{name}={request.pins[name]}" if name in request.pins else name for name in request.packages]
+        command = ["apt-get", "install", "--yes", "--print-uris", "?essential", *wanted]
+        command += [f"{name}-" for name in request.excluded]
+        try:
+            printed = self._apt(command).stdout
+        except CommandError as error:
+            raise self._explained(error, request) from error
+        uris = {match["digest"]: match for match in _URI_LINE.finditer(printed)}
+        stanzas = self._stanzas([_file_key(match["file"]) for match in uris.values()])
+        packages = [_package(match, stanzas) for match in uris.values()]
+        unwanted = sorted({package.name for package in packages} & set(request.excluded))
+        if unwanted:
+            raise InputError(f"excluded packages are needed by others: {', '.join(unwanted)}")
+        return Resolution(packages=tuple(sorted(packages, key=lambda p: p.name)), timestamp=self._archive_date())
+
+    def fetch(self, resolution: Resolution) -> Path:
+        """Downloads what the pool lacks; a partial download goes on where it stopped."""
+        missing = [package for package in resolution.packages if not self._pooled(package).exists()]
+        if missing:
+            free = shutil.disk_usage(self._pool).free
+            need = sum(package.size_bytes for package in missing)
+            if free < need * 2:
+                raise SpaceError(f"{need >> 20} MiB of packages to fetch, {free >> 20} MiB free in {self._pool}")
+            names = [f"{package.name}:{package.architecture}={package.version}" for package in missing]
+            names = [name.replace(":all=", "=") for name in names]
+            archives = self._work / "var/cache/apt/archives"
+            try:
+                self._apt(["apt-get", "download", *names], cwd=archives)
+            except CommandError as error:
+                raise self._unfetched(error) from error
+            self._take_in(archives, missing)
+        return self._pool
+
+    def install(self, resolution: Resolution, *, target: Path, accounts: AccountFiles) -> None:
+        """Makes the root. The maintainer scripts run in it, without network."""
+        repository = self._work / "repository"
+        self._make_repository(resolution, repository)
+        hook = self._work / "accounts-hook"
+        hook.write_text(_accounts_hook(accounts))
+        hook.chmod(0o755)
+        names = ",".join(package.name for package in resolution.packages)
+        options = [f"--dpkgopt=path-exclude={pattern}" for pattern in _PATHS_LEFT_OUT]
+        options += [f"--dpkgopt=path-include={pattern}" for pattern in _PATHS_KEPT]
+        command = [
+            "mmdebstrap",
+            "--mode=root",
+            "--variant=essential",
+            "--skip=check/empty,cleanup/reproducible",
+            "--dpkgopt=force-unsafe-io",
+            '--aptopt=Apt::Install-Recommends "false"',
+            *options,
+            f"--include={names}",
+            f'--essential-hook={hook} "$1"',
+            "",
+            str(target),
+            f"deb [trusted=yes] copy://{repository} ./",
+        ]
+        environment = {"SOURCE_DATE_EPOCH": str(resolution.timestamp), "INITRD": "No", "PYTHONHASHSEED": "0"}
+        self._run(command, environment=environment)
+
+    def installed(self, tree: Path) -> dict[str, str]:
+        """Reads the database at its place in a finished tree, or where dpkg itself keeps it."""
+        for place in ("usr/lib/sysimage/dpkg", "var/lib/dpkg"):
+            database = tree / place
+            if (database / "status").exists():
+                form = "${Package}\t${Version}\n"
+                listing = self._run(["dpkg-query", f"--admindir={database}", "--show", f"--showformat={form}"]).stdout
+                return dict(line.split("\t") for line in listing.splitlines())
+        raise InputError(f"{tree} holds no dpkg database")
+
+    def _configure(self, request: Request) -> None:
+        for folder in ("var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/lib/dpkg", "etc"):
+            (self._work / folder).mkdir(parents=True, exist_ok=True)
+        (self._work / "var/lib/dpkg/status").write_text("")
+        lines = [f"deb {s.uri} {s.suite} {' '.join(s.components)}\n" for s in request.sources]
+        (self._work / "etc/sources.list").write_text("".join(lines))
+        settings = {
+            "Dir": f"{self._work}/",
+            "Dir::State::status": f"{self._work}/var/lib/dpkg/status",
+            "Dir::Etc::sourcelist": f"{self._work}/etc/sources.list",
+            "Dir::Etc::sourceparts": "/dev/null",
+            "Dir::Etc::trustedparts": self._keyrings,
+            "APT::Architecture": request.architecture,
+            "APT::Architectures": request.architecture,
+            "APT::Install-Recommends": str(request.recommends).lower(),
+            "APT::Sandbox::User": "root",
+            "Acquire::Languages": "none",
+            "Acquire::ForceHash": "SHA256",
+            "Acquire::Retries": "3",
+            "Acquire::http::Timeout": "30",
+        }
+        text = "".join(f'{name} "{value}";\n' for name, value in settings.items())
+        (self._work / "etc/apt.conf").write_text(text)
+
+    def _apt(self, command: Sequence[str], *, cwd: Path | None = None) -> Completed:
+        return self._run(command, environment={"APT_CONFIG": f"{self._work}/etc/apt.conf"}, cwd=cwd)
+
+    def _update(self) -> None:
+        try:
+            self._apt(["apt-get", "update", "--error-on=any"])
+        except CommandError as error:
+            raise self._unfetched(error) from error
+
+    def _unfetched(self, error: CommandError) -> CommandError | NetworkError:
+        """A network error that names what could not be fetched, where that is what happened."""
+        lines = [line for line in error.output.splitlines() if any(word in line for word in _UNREACHABLE)]
+        if not lines:
+            return error
+        return NetworkError(
+            "packages could not be fetched:\n" + "\n".join(dict.fromkeys(lines)),
+            hint="check the network and the system's apt sources; run it again to go on where it stopped",
+        )
+
+    def _explained(self, error: CommandError, request: Request) -> CommandError | InputError:
+        missing = sorted(set(_MISSING.findall(error.output)))
+        if missing:
+            suites = ", ".join(source.suite for source in request.sources)
+            return InputError(f"not in the archive ({suites}): {', '.join(missing)}")
+        return error
+
+    def _stanzas(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """The index entry of each (name, version)."""
+        names = [f"{name}={version}" for name, version in keys]
+        printed = self._apt(["apt-cache", "show", *names]).stdout
+        found = {}
+        for stanza in re.split(r"\n\n+", printed.strip()):
+            found[_field(stanza, "Package"), _field(stanza, "Version")] = stanza
+        return found
+
+    def _archive_date(self) -> int:
+        dates = []
+        for release in (self._work / "var/lib/apt/lists").glob("*_InRelease"):
+            for line in release.read_text(errors="replace").splitlines():
+                if line.startswith("Date:"):
+                    stamp = parsedate_to_datetime(line.removeprefix("Date:").strip())
+                    dates.append(int(stamp.replace(tzinfo=stamp.tzinfo or UTC).timestamp()))
+                    break
+        return max(dates)
+
+    def _pooled(self, package: Package) -> Path:
+        return self._pool / f"{package.sha256}.deb"
+
+    def _take_in(self, archives: Path, packages: Sequence[Package]) -> None:
+        """Moves downloaded files into the pool after checking their digests."""
+        wanted = {package.sha256: package for package in packages}
+        for file in archives.glob("*.deb"):
+            digest = hashlib.sha256(file.read_bytes()).hexdigest()
+            if digest in wanted:
+                file.replace(self._pooled(wanted.pop(digest)))
+            else:
+                file.unlink()
+        if wanted:
+            names = ", ".join(sorted(f"{package.name} {package.version}" for package in wanted.values()))
+            raise VerificationError(f"the archive gave other content than its index says for: {names}")
+
+    def _make_repository(self, resolution: Resolution, folder: Path) -> None:
+        """A flat repository of exactly these files: links into the pool, and an index made of apt's own entries."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        entries = []
+        for package in resolution.packages:
+            name = f"{package.name}_{package.sha256[:16]}.deb"
+            (folder / name).hardlink_to(self._pooled(package))
+            entry = re.sub(r"^Filename:.*$", f"Filename: ./{name}", package.stanza, flags=re.MULTILINE)
+            entries.append(entry + "\n")
+        (folder / "Packages").write_text("\n".join(entries))
+
+
+def _file_key(file: str) -> tuple[str, str]:
+    """Name and version from a file name as apt prints it: ``name_version_arch.deb``, with ``%3a`` for a colon."""
+    name, version, _ = file.split("_", 2)
+    return name, version.replace("%3a", ":")
+
+
+def _field(stanza: str, name: str) -> str:
+    match = re.search(rf"^{name}: (.*)$", stanza, flags=re.MULTILINE)
+    return match[1] if match else ""
+
+
+def _package(match: re.Match[str], stanzas: dict[tuple[str, str], str]) -> Package:
+    name, version = _file_key(match["file"])
+    stanza = stanzas[name, version]
+    return Package(
+        name=name,
+        version=version,
+        architecture=_field(stanza, "Architecture"),
+        digest=f"sha256:{match['digest']}",
+        size_bytes=int(match["size"]),
+        uri=match["uri"],
+        stanza=stanza,
+    )
+
+
+def _accounts_hook(accounts: AccountFiles) -> str:
+    """A script that adds the accounts to the account files of the root given to it, where they are missing."""
+    lines = ["#!/bin/sh", "set -eu", 'etc="$1/etc"']
+    for name, gid in sorted(accounts.groups.items()):
+        lines.append(f'grep -q "^{name}:" "$etc/group" || echo "{name}:x:{gid}:" >>"$etc/group"')
+        lines.append(_shadow_line("gshadow", name, "!::"))
+    for name, (uid, gid, gecos, home, shell) in sorted(accounts.users.items()):
+        entry = f"{name}:x:{uid}:{gid}:{gecos}:{home}:{shell}"
+        lines.append(f'grep -q "^{name}:" "$etc/passwd" || echo "{entry}" >>"$etc/passwd"')
+        lines.append(_shadow_line("shadow", name, "!*:::::::"))
+    return "\n".join(lines) + "\n"
+
+
+def _shadow_line(file: str, name: str, rest: str) -> str:
+    path = f'"$etc/{file}"'
+    return f'test ! -e {path} || grep -q "^{name}:" {path} || echo "{name}:{rest}" >>{path}'
