@@ -1,0 +1,78 @@
+"""The initramfs, made by the tree's own dracut with the tree's own programs.
+
+It is generic (no host's hardware is asked), repeatable (``--reproducible`` and a fixed time stamp), and its bytes
+depend only on the kernel, the packages and this project's modules; so it is kept under a digest of those and reused
+by trees that differ elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from nestos.base.errors import CommandError
+from nestos.host.process import Runner
+
+_MODULES = ("systemd", "systemd-veritysetup", "systemd-networkd", "nestos", "ignition")
+_OMITTED = (
+    "plymouth",
+    "lvm",
+    "mdraid",
+    "dmraid",
+    "multipath",
+    "btrfs",
+    "iscsi",
+    "nfs",
+    "i18n",
+    "numlock",
+    "dbus-broker",
+)
+# What is put into the image besides packages' files: where a difference must make another image.
+_INPUTS = (
+    "usr/lib/dracut",
+    "usr/lib/ignition",
+    "usr/lib/python3/dist-packages/nestos",
+    "usr/lib/systemd/system.conf.d",
+    "usr/lib/modprobe.d",
+    "etc/dracut.conf.d",
+    "usr/etc/dracut.conf.d",
+)
+
+
+def digest(tree: Path, *, packages_digest: str, arguments: tuple[str, ...] = ()) -> str:
+    """Names the image that ``build`` would make for ``tree``."""
+    total = hashlib.sha256(f"{packages_digest}\0{_MODULES}\0{_OMITTED}\0{arguments}".encode())
+    for folder in _INPUTS:
+        for path in sorted((tree / folder).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                total.update(f"{path.relative_to(tree)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def build(tree: Path, *, kernel: str, timestamp: int, cache: Path, key: str, inside: Runner) -> Path:
+    """Puts ``initramfs.img`` beside the kernel and returns its path. ``inside`` runs in the tree as root."""
+    target = tree / "usr/lib/modules" / kernel / "initramfs.img"
+    kept = cache / f"{key}.img"
+    if not kept.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        command = [
+            "dracut",
+            "--force",
+            "--no-hostonly",
+            "--reproducible",
+            "--zstd",
+            f"--add={' '.join(_MODULES)}",
+            f"--omit={' '.join(_OMITTED)}",
+            "--tmpdir=/tmp",
+            f"--kver={kernel}",
+            f"/usr/lib/modules/{kernel}/initramfs.img",
+        ]
+        done = inside(command, environment={"SOURCE_DATE_EPOCH": str(timestamp), "PYTHONHASHSEED": "0"})
+        if not target.exists():
+            raise CommandError("dracut made no image", returncode=0, output=done.stderr[-4000:])
+        shutil.copyfile(target, kept.with_suffix(".part"))
+        kept.with_suffix(".part").rename(kept)
+    shutil.copyfile(kept, target)
+    target.chmod(0o600)
+    return target

@@ -1,0 +1,30 @@
+"""Compiled Python that stays valid in a tree whose files all have the same time.
+
+OSTree sets every modification time to 0; ordinary caches carry the source's time and would be compiled again at
+every start, on a file system that cannot keep them. Unchecked hash-based caches (PEP 552) have no time in them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from nestos.host.process import Runner
+
+# Parts of the standard library that nothing on a node imports.
+_LEFT_OUT = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "tkinter", "turtledemo", "test", "unittest", "venv")
+
+
+def compile_tree(tree: Path, *, inside: Runner) -> None:
+    """Compiles the tree's standard library and packages with the tree's own interpreter."""
+    library = tree / "usr/lib"
+    for cache in library.glob("python3*/**/__pycache__"):
+        shutil.rmtree(cache)
+    for version in library.glob("python3.*"):
+        for name in _LEFT_OUT:
+            shutil.rmtree(version / name, ignore_errors=True)
+    folders = [f"/usr/lib/{path.name}" for path in sorted(library.glob("python3*")) if path.is_dir()]
+    if not folders:
+        return
+    command = ["python3", "-I", "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash"]
+    inside([*command, *folders], environment={"PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "0"})

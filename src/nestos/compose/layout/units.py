@@ -1,0 +1,38 @@
+"""Which units start is decided by presets alone: the manifest's list, then the base system's, then nothing.
+
+The enablement that package scripts left behind is removed first, so that it cannot depend on their order.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from nestos.host.process import Runner
+
+
+def settle(tree: Path, *, units: Sequence[str], default_target: str, inside: Runner) -> None:
+    """Enables ``units`` (a leading ``-`` disables one that the base system enables) and sets the default target.
+
+    ``inside`` runs programs with the tree as their root.
+    """
+    for manager in ("system", "user"):
+        home = tree / "etc/systemd" / manager
+        if home.exists():
+            for entry in home.iterdir():
+                if entry.is_dir() and entry.suffix in (".wants", ".requires", ".upholds"):
+                    shutil.rmtree(entry)
+                elif entry.is_symlink():
+                    entry.unlink()
+    lines = [f"disable {unit[1:]}" if unit.startswith("-") else f"enable {unit}" for unit in units]
+    preset = tree / "usr/lib/systemd/system-preset/10-nestos-manifest.preset"
+    preset.parent.mkdir(parents=True, exist_ok=True)
+    preset.write_text("# From the manifest's units.\n" + "".join(line + "\n" for line in lines))
+    offline = {"SYSTEMD_OFFLINE": "1"}
+    inside(["systemctl", "preset-all"], environment=offline)
+    inside(["systemctl", "--global", "preset-all"], environment=offline)
+    (tree / "etc/systemd/system/default.target").unlink(missing_ok=True)
+    default = tree / "usr/lib/systemd/system/default.target"
+    default.unlink(missing_ok=True)
+    default.symlink_to(default_target)
