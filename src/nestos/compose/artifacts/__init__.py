@@ -1,0 +1,1 @@
+"""What is made from a committed tree: one file per artifact."""

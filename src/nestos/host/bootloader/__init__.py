@@ -1,0 +1,1 @@
+"""Boot loaders: their configuration, their images and their state files, one file per loader and part."""
