@@ -1,0 +1,195 @@
+"""The resolved manifest: what the compose reads. Frozen, complete, free of variables and includes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+
+
+class Backend(StrEnum):
+    """The package manager that the tree is made with."""
+
+    APT = "apt"
+    DNF = "dnf"
+
+
+class CheckKind(StrEnum):
+    """What the account files of a new tree are compared with."""
+
+    NONE = "none"
+    PREVIOUS = "previous"
+    FIXED = "fixed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repository:
+    """One source of packages."""
+
+    name: str
+    address: str | None = None
+    """URL of the archive; None for the source that the composing machine is configured with."""
+    archive: str = ""
+    """Last part of the path by which the machine's source is found (``debian``, ``debian-security``)."""
+    suite: str = ""
+    """Suite of a Debian archive; empty for RPM repositories."""
+    components: tuple[str, ...] = ("main",)
+    keyring: Path | None = None
+    """Keys that may have signed it; None for those that the machine trusts for the archive."""
+    keyring_sha256: str = ""
+    priority: int | None = None
+    """apt's pin priority or dnf's priority; None for the package manager's own."""
+    check_valid_until: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddedFile:
+    """A file or symbolic link that is copied into the tree."""
+
+    source: Path
+    target: PurePosixPath
+    """Absolute path in the tree."""
+    mode: int = 0o644
+    """0o755 or 0o644: what a version control system keeps. Without meaning for a link."""
+    sha256: str = ""
+    """Of the content when the manifest was loaded; of the link's target for a link."""
+    link: str | None = None
+    """Target of a symbolic link; None for a regular file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """A postprocess script. ``text`` always starts with ``#!``."""
+
+    text: str
+    origin: str = ""
+    """``file:line`` where it was written, for logs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemovedFromPackage:
+    """Files of one package that are removed: those whose whole path matches one of the patterns."""
+
+    package: str
+    patterns: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountId:
+    """The numbers of a user or group. ``gid`` of a user is None where its own group is created with it."""
+
+    id: int
+    gid: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountCheck:
+    """How the users, or the groups, of a new tree are judged."""
+
+    kind: CheckKind = CheckKind.PREVIOUS
+    """Default PREVIOUS: an id that moves between two releases breaks files in /var."""
+    entries: Mapping[str, AccountId] = field(default_factory=dict)
+    """What FIXED compares with."""
+    forgiven: tuple[str, ...] = ()
+    """Names that may be missing; ``*`` for all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compression:
+    """How mkfs.erofs compresses a slot."""
+
+    algorithm: str = "zstd"
+    level: int | None = 3
+    """None for the algorithm's own."""
+    cluster_size_bytes: int = 65536
+
+    @property
+    def erofs(self) -> str:
+        """The value of mkfs.erofs's ``-z``; empty for no compression."""
+        if self.algorithm == "none":
+            return ""
+        return self.algorithm if self.level is None else f"{self.algorithm},{self.level}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Everything that a compose needs to know.
+
+    Texts have their variables replaced, paths of sources are absolute, lists are joined over all included files.
+    """
+
+    ref: str
+    """Branch of the OSTree repository."""
+    arch: str
+    """Base architecture by the kernel's name (``x86_64``)."""
+    backend: Backend = Backend.APT
+    releasever: str | None = None
+
+    version_template: str | None = None
+    """The version's prefix as written, with its date tag; None where versions are given by hand."""
+    version_prefix: str | None = None
+    """The same with the day of the compose filled in."""
+    version_suffix: str = "."
+    """Stands between prefix and counter."""
+    version_dated: bool = False
+    """True if the template has a date tag: the counter then starts from 0 and is always there."""
+    os_release_version: str | None = None
+    """Text in os-release that the version replaces; None to leave os-release alone."""
+    commit_metadata: Mapping[str, object] = field(default_factory=dict)
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    """For other tools; shapes nothing."""
+    gpg_key: str | None = None
+    """Who signs the commit; None where the command line says."""
+
+    repositories: tuple[Repository, ...] = ()
+    """In the order of ``repos``."""
+    lockfile_repositories: tuple[Repository, ...] = ()
+    """Used only for packages that a lock file names."""
+    packages: tuple[str, ...] = ()
+    """Names, or queries such as ``podman >= 4.1``; each once, included files' first. Holds the kernel package."""
+    excluded_packages: tuple[str, ...] = ()
+    kernel_package: str | None = None
+    """None: the one kernel that the packages bring."""
+    recommends: bool = True
+    documentation: bool = True
+    install_langs: tuple[str, ...] | None = None
+    """Locales whose translations stay; None for all."""
+
+    units: tuple[str, ...] = ()
+    default_target: str | None = None
+    """None: as the packages leave it."""
+    add_files: tuple[AddedFile, ...] = ()
+    """In order: a later entry replaces an earlier one with the same target. Folders are expanded."""
+    remove_files: tuple[str, ...] = ()
+    remove_from_packages: tuple[RemovedFromPackage, ...] = ()
+    scripts: tuple[Script, ...] = ()
+    """Postprocess scripts in the order in which they run; the script file last."""
+    ostree_layers: tuple[str, ...] = ()
+    ostree_override_layers: tuple[str, ...] = ()
+
+    etc_group_members: tuple[str, ...] = ()
+    user_check: AccountCheck = field(default_factory=AccountCheck)
+    group_check: AccountCheck = field(default_factory=AccountCheck)
+    user_ids: Mapping[str, AccountId] = field(default_factory=dict)
+    """Ids assigned before packages are installed."""
+    group_ids: Mapping[str, AccountId] = field(default_factory=dict)
+
+    initramfs_args: tuple[str, ...] = ()
+    has_initramfs: bool = True
+    is_container: bool = False
+    """A tree without kernel, such as a tools tree."""
+    machineid_compat: bool = True
+    """True: an empty /etc/machine-id; False: none."""
+
+    slot_size_bytes: int = 1 << 30
+    """Default 1 GiB: three times a tree with two container engines."""
+    compression: Compression = field(default_factory=Compression)
+    """Default zstd level 3 with 64 KiB clusters: 292 MB where lz4 has 414 MB, for 12 s more on two cores."""
+    kargs: tuple[str, ...] = ()
+    boot_tries: int = 2
+    """Tries of a new version before the node goes back; GRUB's counter holds 3 at most."""
+    esp_files: tuple[AddedFile, ...] = ()
+
+    sources: tuple[Path, ...] = ()
+    """Every manifest file that was read, the main one first."""

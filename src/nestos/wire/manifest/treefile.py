@@ -1,0 +1,425 @@
+"""The table of rpm-ostree's treefile keys, as its treefile reference lists them (docs/treefile.md, 2026.2).
+
+Every key of the original has a row, with an honest status: acted upon, no effect, or refused.
+"""
+
+from __future__ import annotations
+
+from nestos.wire.manifest.extension import EXTENSION, REPOSITORIES
+from nestos.wire.manifest.keys import Key, Merge, Record, Status
+from nestos.wire.manifest.shapes import Anything, Choice, Either, Flag, ListOf, MapOf, Row, Text, Whole
+
+ARCHITECTURES = ("x86_64", "aarch64", "riscv64", "ppc64le", "s390x", "loongarch64")
+"""Base architectures by the kernel's names, as rpm-ostree's ``$basearch``."""
+
+PACKAGE = Text(
+    pattern=r"(?s)\s*[A-Za-z0-9@('\"/_.][^\x00]*",
+    meaning="a package name (several may be separated by spaces)",
+)
+ABSOLUTE = Text(pattern=r"/[^\x00]*", meaning="an absolute path")
+_PATH = Text(pattern=r"[^\x00]+", meaning="a path")
+UNIT = Text(
+    pattern=r"[A-Za-z0-9:_.\\@-]+\.(service|socket|target|timer|path|mount|automount|swap|slice|scope|device)",
+    meaning='a unit name with its suffix, such as "docker.socket"',
+)
+_INCLUDE = ListOf(item=Either(options=(_PATH, MapOf(item=Anything(), meaning="key"))), single=True)
+_ACCOUNT_CHECK_NOTE = (
+    "`{type: none}` checks nothing, `{type: previous}` compares with the previous commit, "
+    "`{type: file, filename: F}` with a file beside the manifest, `{type: data, entries: {name: id}}` with the table. "
+    "Every entry must exist with the same id or the compose fails."
+)
+_IDS = Either(options=(Whole(most=2**32 - 2), ListOf(item=Whole(most=2**32 - 2), least=1)))
+
+
+ACCOUNT_CHECK = Record(
+    fields=(
+        Key(
+            name="type",
+            shape=Choice(options=("none", "previous", "file", "data")),
+            note="What to compare with.",
+            required=True,
+        ),
+        Key(name="filename", shape=_PATH, note="For `file`: a passwd or group file, relative to the manifest file."),
+        Key(name="entries", shape=MapOf(item=_IDS), note="For `data`: `name: id` or `name: [uid, gid]`."),
+    )
+)
+
+_CONDITIONAL = Record(
+    fields=(
+        Key(
+            name="if",
+            shape=ListOf(item=Text(), single=True, least=1),
+            note="Conditions; all must hold.",
+            required=True,
+        ),
+        Key(name="include", shape=_INCLUDE, note="As the key `include`.", required=True),
+    )
+)
+
+IDENTITY = (
+    Key(
+        name="ref",
+        shape=Text(pattern=r"[A-Za-z0-9_.${}-]+(/[A-Za-z0-9_.${}-]+)*", meaning="words separated by slashes"),
+        note="Branch of the OSTree repository that the commit goes to. Mandatory.",
+        substitutes=True,
+        example="ref: nestos/${basearch}/stable",
+    ),
+    Key(
+        name="edition",
+        shape=Choice(
+            options=("2024",),
+            numbers=True,
+            refused={"2014": "trees always follow the 2024 defaults (kernel in /usr/lib/modules, /tmp a directory)"},
+        ),
+        note="Set of defaults. Only rpm-ostree's `2024` set exists here.",
+        default="2024",
+    ),
+    Key(
+        name="releasever",
+        shape=Text(numbers=True),
+        note="Version of the package base. Also the variable `${releasever}`.",
+        example="releasever: 13",
+    ),
+    Key(
+        name="variables",
+        shape=MapOf(
+            item=Either(options=(Text(pattern=r"(?s).*"), Flag(), Whole(least=-(2**63)), Text(numbers=True))),
+            keys=r"[A-Za-z_][A-Za-z0-9_-]*",
+            meaning="variable name",
+        ),
+        note="Names for `${name}` and for conditions: text, number or boolean. "
+        "`basearch`, `debarch` (Debian's name of the architecture) and `releasever` are defined by themselves.",
+        merge=Merge.UPDATE,
+        example="variables: {stream: stable}",
+    ),
+    Key(
+        name="automatic-version-prefix",
+        shape=Text(numbers=True, pattern=r"[^\s/]+", meaning="free of spaces and slashes"),
+        note="Start of the version; the counter behind it grows with each commit. `<date:%Y%m%d>` is the day of the "
+        "compose, after which the counter starts from 0 again.",
+        substitutes=True,
+        aliases=("automatic_version_prefix",),
+        example='automatic-version-prefix: "${releasever}.<date:%Y%m%d>"',
+    ),
+    Key(
+        name="automatic-version-suffix",
+        shape=Text(pattern=r"[!-~]", meaning="one ASCII character"),
+        note="Character between prefix and counter.",
+        default="`.`",
+    ),
+    Key(
+        name="mutate-os-release",
+        shape=Text(numbers=True),
+        note="The text in `VERSION` and `PRETTY_NAME` of os-release that is replaced by the commit's version; "
+        "`OSTREE_VERSION` is added.",
+        substitutes=True,
+    ),
+    Key(
+        name="add-commit-metadata",
+        shape=MapOf(item=Anything(), meaning="metadata key"),
+        note="Metadata of the commit. Texts at the top level take variables.",
+        merge=Merge.UPDATE,
+        substitutes=True,
+    ),
+    Key(
+        name="metadata",
+        shape=MapOf(item=Anything(), meaning="metadata key"),
+        note="Data for other tools that read the manifest. Shapes nothing and is not part of the digest.",
+        merge=Merge.UPDATE,
+        substitutes=True,
+    ),
+    Key(
+        name="gpg-key",
+        shape=Text(pattern=r"[A-Za-z0-9@.<>+_ -]+", meaning="a key id, fingerprint or address"),
+        note="The key that signs the commit, unless the command line names another. Not part of the digest.",
+        aliases=("gpg_key",),
+    ),
+)
+
+INCLUDES = (
+    Key(
+        name="include",
+        shape=_INCLUDE,
+        note="Manifest files this one stands on, relative to it; or a mapping with keys in place of a file. "
+        "Lists join with the included entries first and later files before earlier ones; other values come from the "
+        "includer, then from the first file that has them. The same file twice is an error.",
+        merge=Merge.OWN,
+        example="include: [base.yaml, containers.yaml]",
+    ),
+    Key(
+        name="arch-include",
+        shape=MapOf(item=_INCLUDE, known=ARCHITECTURES, meaning="architecture"),
+        note="Files included on one architecture only, after `include`.",
+        merge=Merge.OWN,
+        example="arch-include: {x86_64: grub-x86_64.yaml}",
+    ),
+    Key(
+        name="conditional-include",
+        shape=ListOf(item=_CONDITIONAL),
+        note="Files included if every condition holds: `VARIABLE OPERATOR VALUE` with `==`, `!=`, `<`, `<=`, `>`, "
+        "`>=` and a number, `true`, `false` or a text in quotes. Processed last.",
+        merge=Merge.OWN,
+        example="conditional-include: [{if: 'stream != \"stable\"', include: debug.yaml}]",
+    ),
+)
+
+PACKAGES = (
+    Key(
+        name="repos",
+        shape=ListOf(item=Text()),
+        note="Repositories to install from, by their names in `repositories`. Mandatory.",
+        merge=Merge.JOIN,
+        example="repos: [debian, debian-security, debian-updates]",
+    ),
+    REPOSITORIES,
+    Key(
+        name="lockfile-repos",
+        shape=ListOf(item=Text()),
+        note="Repositories used only for packages that a lock file names.",
+        merge=Merge.JOIN,
+    ),
+    Key(
+        name="packages",
+        shape=ListOf(item=PACKAGE),
+        note="Packages to install. An entry is split at spaces, unless it is in single quotes inside its own text. "
+        "`packages-ARCH` does the same on one architecture. Mandatory.",
+        merge=Merge.JOIN,
+        aliases=("bootstrap_packages",),
+        example="packages: [podman, docker.io containerd]",
+    ),
+    Key(
+        name="exclude-packages",
+        shape=ListOf(item=PACKAGE),
+        note="Packages that must not be in the tree. A hard dependency on one is an error, "
+        "a recommendation is dropped.",
+        merge=Merge.JOIN,
+    ),
+    Key(name="recommends", shape=Flag(), note="Install what packages recommend.", default="`true`"),
+    Key(
+        name="documentation",
+        shape=Flag(),
+        note="Keep manual pages and other documentation (copyright files always stay).",
+        default="`true`",
+    ),
+    Key(
+        name="install-langs",
+        shape=ListOf(item=Text(pattern=r"[A-Za-z_@.-]+", meaning="a locale such as de_DE")),
+        note="Translations to keep; all if absent.",
+        merge=Merge.JOIN,
+        default="all",
+    ),
+)
+
+CONTENT = (
+    Key(
+        name="units",
+        shape=ListOf(item=UNIT),
+        note="systemd units enabled in the tree.",
+        merge=Merge.JOIN,
+        example="units: [docker.socket]",
+    ),
+    Key(
+        name="default-target",
+        shape=Text(pattern=r"[A-Za-z0-9:_.@-]+\.target", meaning="a unit name that ends in .target"),
+        note="Unit that the system boots to.",
+        aliases=("default_target",),
+        default="the packages' own",
+    ),
+    Key(
+        name="add-files",
+        shape=ListOf(item=Row(items=(_PATH, ABSOLUTE), names=("source", "target"))),
+        note="Files copied into the tree, the source relative to the manifest file. A folder is copied with what is in "
+        "it (beyond rpm-ostree). Modes are 0755 where the source is executable, else 0644. Targets: `/usr` (not "
+        "`/usr/local`), `/etc`, `/bin`, `/sbin`, `/lib`, `/lib64`.",
+        merge=Merge.JOIN,
+        example="add-files: [[issue, /etc/issue], [overlay, /]]",
+    ),
+    Key(
+        name="remove-files",
+        shape=ListOf(item=_PATH),
+        note="Paths removed from the finished tree.",
+        merge=Merge.JOIN,
+    ),
+    Key(
+        name="remove-from-packages",
+        shape=ListOf(item=ListOf(item=Text(), least=2)),
+        note="`[package, regular expression...]`: files of that package whose whole path matches are removed.",
+        merge=Merge.JOIN,
+        example="remove-from-packages: [[cpio, /usr/share/.*]]",
+    ),
+    Key(
+        name="postprocess",
+        shape=ListOf(item=Text()),
+        note="Scripts run inside the tree, without network, after the packages are in. Included files' scripts come "
+        "first. Without a `#!` line a script is run by `/bin/sh -e`.",
+        merge=Merge.JOIN,
+    ),
+    Key(
+        name="postprocess-script",
+        shape=_PATH,
+        note="A script file, run after all of `postprocess`.",
+    ),
+    Key(
+        name="ostree-layers",
+        shape=ListOf(item=Text()),
+        note="OSTree refs checked out over the packages.",
+        merge=Merge.JOIN,
+        status=Status.REFUSED,
+        reason="use add-files with a folder",
+    ),
+    Key(
+        name="ostree-override-layers",
+        shape=ListOf(item=Text()),
+        note="As `ostree-layers`, replacing files.",
+        merge=Merge.JOIN,
+        status=Status.REFUSED,
+        reason="use add-files with a folder",
+    ),
+)
+
+ACCOUNTS = (
+    Key(
+        name="etc-group-members",
+        shape=ListOf(item=Text(pattern=r"[A-Za-z_][A-Za-z0-9_-]*", meaning="a group name")),
+        note="Groups that people are members of: kept in `/etc/group`, not in the tree's own table.",
+        merge=Merge.JOIN,
+    ),
+    Key(name="check-passwd", shape=ACCOUNT_CHECK, note=_ACCOUNT_CHECK_NOTE, default="`{type: previous}`"),
+    Key(name="check-groups", shape=ACCOUNT_CHECK, note="As `check-passwd`, for groups.", default="`{type: previous}`"),
+    Key(
+        name="ignore-removed-users",
+        shape=ListOf(item=Text()),
+        note="Users whose absence the check forgives; `*` for all.",
+        merge=Merge.JOIN,
+    ),
+    Key(
+        name="ignore-removed-groups",
+        shape=ListOf(item=Text()),
+        note="Groups whose absence the check forgives; `*` for all.",
+        merge=Merge.JOIN,
+    ),
+    Key(
+        name="preserve-passwd",
+        shape=Flag(refused={False: "ids of accounts always stay the same from commit to commit"}),
+        note="Keep the ids of the previous commit.",
+        default="`true`",
+    ),
+)
+
+PLATFORM = (
+    Key(
+        name="boot-location",
+        shape=Choice(
+            options=("modules",),
+            refused={
+                "new": "kernel and initramfs are in /usr/lib/modules only",
+                "kernel-install": "kernel and initramfs are in /usr/lib/modules only",
+            },
+        ),
+        note="Where kernel and initramfs are in the tree.",
+        aliases=("boot_location",),
+        default="`modules`",
+    ),
+    Key(
+        name="initramfs-args",
+        shape=ListOf(item=Text(pattern=r"[^\s\x00][^\x00]*", meaning="an argument of dracut")),
+        note="Arguments for dracut, besides our own.",
+        merge=Merge.JOIN,
+    ),
+    Key(
+        name="no-initramfs",
+        shape=Flag(),
+        note="Build no initramfs. Such a tree cannot be a slot of a node.",
+        default="`false`",
+    ),
+    Key(
+        name="machineid-compat",
+        shape=Flag(),
+        note="`true` leaves an empty `/etc/machine-id`, so that the first boot keeps the enabled units as composed; "
+        "`false` leaves none, so that systemd applies all presets on the first boot.",
+        default="`true`",
+    ),
+    Key(
+        name="tmp-is-dir",
+        shape=Flag(refused={False: "/tmp is always a directory, on which tmp.mount mounts a tmpfs"}),
+        note="`/tmp` is a directory, not a link.",
+        default="`true`",
+    ),
+    Key(
+        name="selinux",
+        shape=Flag(refused={True: "files are not labelled"}),
+        note="Label files for SELinux. Unlike rpm-ostree's, the default is off.",
+        default="`false`",
+    ),
+    Key(
+        name="container",
+        shape=Flag(),
+        note="The tree is for a container: no kernel, no initramfs, nothing for `/boot`.",
+        default="`false`",
+    ),
+    Key(
+        name="opt-usrlocal",
+        shape=Choice(
+            options=("var",), refused={"root": "it needs a writable overlay", "stateoverlay": "it needs composefs"}
+        ),
+        note="`/opt` and `/usr/local` lead into `/var`.",
+        default="`var`",
+    ),
+    Key(
+        name="ignore-devices",
+        shape=Flag(refused={False: "an OSTree commit holds no device nodes"}),
+        note="Device nodes are left out of the commit.",
+        default="`true`",
+    ),
+)
+
+
+def _refused(name: str, reason: str, *aliases: str) -> Key:
+    return Key(
+        name=name, shape=Anything(), note="Known to rpm-ostree.", status=Status.REFUSED, reason=reason, aliases=aliases
+    )
+
+
+def _without_effect(name: str, reason: str, *aliases: str) -> Key:
+    return Key(
+        name=name,
+        shape=Anything(),
+        note="Known to rpm-ostree.",
+        status=Status.NO_EFFECT,
+        reason=reason,
+        aliases=aliases,
+    )
+
+
+OTHERS = (
+    _refused("repo-packages", "pin with the priority of a repository, or in a lock file"),
+    _refused("ima", "files carry no IMA signatures"),
+    _refused("cliwrap", "commands are not wrapped"),
+    _refused("cliwrap-binaries", "commands are not wrapped"),
+    _refused("readonly-executables", "the system partition is read-only as a whole"),
+    _refused("platform-module", "there are no RPM modules"),
+    _refused("repovars", "give the values in repositories"),
+    _refused("rojig", "rpm-ostree itself dropped it"),
+    _without_effect("rpmdb", "the package database is written by the tree's own tools"),
+    _without_effect("rpmdb-normalize", "the package database is always made repeatable"),
+    _without_effect("selinux-label-version", "files are not labelled"),
+    _without_effect("repo-metadata", "the commit lists its packages in nestos.packages", "repo_metadata"),
+    _without_effect("advisories-metadata", "the commit lists its packages in nestos.packages"),
+    _without_effect("container-cmd", "it is meant for OCI archives of the tree"),
+)
+
+SECTIONS: tuple[tuple[str, tuple[Key, ...]], ...] = (
+    ("Identity", IDENTITY),
+    ("Composition from files", INCLUDES),
+    ("Packages", PACKAGES),
+    ("Content", CONTENT),
+    ("Accounts", ACCOUNTS),
+    ("Platform", PLATFORM),
+    ("Ours", (EXTENSION,)),
+    ("Known to rpm-ostree, not done here", OTHERS),
+)
+"""The whole table in the order of the documentation."""
+
+TABLE: tuple[Key, ...] = tuple(key for _, section in SECTIONS for key in section)
+
+BY_NAME: dict[str, Key] = {key.name: key for key in TABLE}
