@@ -222,7 +222,8 @@ class _Builder:
             return node.with_value(tuple(self.build(item, (*path, index)) for index, item in enumerate(raw.value)))
         if isinstance(raw, yaml.MappingNode):
             return node.with_value(self._mapping(raw, path))
-        return replace(node, value=_scalar(str(raw.value), quoted=raw.style is not None), raw=str(raw.value))
+        quoted = isinstance(raw, yaml.ScalarNode) and raw.style is not None
+        return replace(node, value=_scalar(str(raw.value), quoted=quoted), raw=str(raw.value))
 
     def _mapping(self, raw: yaml.MappingNode, path: tuple[Step, ...]) -> dict[str, Node]:
         entries: dict[str, Node] = {}
