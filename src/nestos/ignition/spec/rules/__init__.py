@@ -1,0 +1,1 @@
+"""Rules of validity, one module per kind of object; each function reports what is wrong with one object."""
