@@ -1,1 +1,1 @@
-"""A thin typed layer over the ``ostree`` command: repositories, commits, signatures, checkouts, pulls."""
+"""A thin typed layer over the ``ostree`` command (2025.2): a repository, its commits, and what goes wrong with them."""

@@ -1,0 +1,47 @@
+"""A runner that answers from a script instead of starting processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from nestos.base.errors import CommandError
+from nestos.host.process import Completed
+
+
+class ScriptedRunner:
+    """Answers each command by the first rule whose words all occur in it; records every command line."""
+
+    def __init__(self) -> None:
+        self.lines: list[list[str]] = []
+        self._rules: list[tuple[tuple[str, ...], Completed]] = []
+
+    def answers(self, *words: str, stdout: str = "", stderr: str = "", returncode: int = 0) -> None:
+        self._rules.append((words, Completed(returncode=returncode, stdout=stdout, stderr=stderr)))
+
+    def fails(self, *words: str, stderr: str) -> None:
+        self.answers(*words, stderr=stderr, returncode=1)
+
+    def __call__(
+        self,
+        command: Sequence[str | os.PathLike[str]],
+        /,
+        *,
+        environment: Mapping[str, str] | None = None,
+        stdin: str | bytes | None = None,
+        cwd: Path | None = None,
+        timeout_seconds: float | None = None,
+        accepted: Sequence[int] = (0,),
+        secrets: Sequence[str] = (),
+        output: IO[bytes] | None = None,
+    ) -> Completed:
+        line = [os.fspath(part) for part in command]
+        self.lines.append(line)
+        for words, done in self._rules:
+            if all(word in line for word in words):
+                if done.returncode not in accepted:
+                    raise CommandError("exit status 1", returncode=done.returncode, output=done.stderr)
+                return done
+        return Completed(returncode=0, stdout="", stderr="")
