@@ -6,7 +6,7 @@ import re
 
 from nestos.wire.manifest.document import Node
 from nestos.wire.manifest.keys import Key, Merge, Record
-from nestos.wire.manifest.shapes import Choice, Either, Flag, ListOf, MapOf, Row, Text, Whole
+from nestos.wire.manifest.shapes import Choice, Either, ListOf, MapOf, Row, Text, Whole
 
 SIZE_PATTERN = r"[1-9][0-9]* ?(B|KiB|MiB|GiB)"
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -28,7 +28,7 @@ REPOSITORY = Record(
     fields=(
         Key(
             name="packages-from",
-            shape=Text(pattern=r"system|(https?|file)://\S+", meaning='"system" or an http, https or file address'),
+            shape=Text(pattern=r"system|https?://\S+", meaning='"system" or an http or https address'),
             note="Where the packages are: an address, or `system` for the package source that the machine that "
             "composes is configured with, so that a manifest names no host.",
             default="`system`",
@@ -50,25 +50,6 @@ REPOSITORY = Record(
             shape=ListOf(item=Text(pattern=r"[A-Za-z0-9._/-]+", meaning="one word"), least=1),
             note="Components of a Debian archive.",
             default="`[main]`",
-        ),
-        Key(
-            name="keyring",
-            shape=Text(pattern=r"[^\x00]+"),
-            note="File with the keys that may sign the repository, relative to the manifest file; "
-            "if absent, the keys that the machine trusts for that archive.",
-            default="the machine's own",
-        ),
-        Key(
-            name="priority",
-            shape=Whole(least=-32768, most=32767),
-            note="Rank against other repositories: apt's pin priority, or dnf's priority.",
-            default="the package manager's own",
-        ),
-        Key(
-            name="check-valid-until",
-            shape=Flag(),
-            note="Refuse metadata that has expired. `false` is for snapshots of an archive only.",
-            default="`true`",
         ),
     )
 )
@@ -119,6 +100,23 @@ BOOT = Record(
             note="How often a new version may fail to reach boot-complete before the node goes back.",
             default="2",
         ),
+    )
+)
+
+_FIELD = Text(pattern=r"[^:\n\r\x00\"$`\\\\]+", meaning='free of : " $ ` and \\')
+
+SYSTEM_USER = Record(
+    fields=(
+        Key(name="uid", shape=_ID, note="Number of the user.", required=True),
+        Key(
+            name="gid",
+            shape=_ID,
+            note="Number of its first group.",
+            default="the group of the same name in `groups`, else the uid",
+        ),
+        Key(name="description", shape=_FIELD, note="What it is for.", default="empty"),
+        Key(name="home", shape=_FIELD, note="Its home.", default="`/nonexistent`"),
+        Key(name="shell", shape=_FIELD, note="Its shell.", default="`/usr/sbin/nologin`"),
     )
 )
 

@@ -32,16 +32,6 @@ def read_text(node: Node, report: Report) -> str | None:
         return None
 
 
-def digest_of(node: Node, report: Report) -> tuple[Path, str] | None:
-    """Path and sha256 of the file that ``node`` names."""
-    path = beside(node)
-    try:
-        return path, _sha256(path)
-    except OSError as error:
-        node.say(report, f"cannot read {path}: {_reason(error)}")
-        return None
-
-
 def added_files(row: Node, report: Report, *, into_tree: bool) -> list[AddedFile]:
     """The files that a ``[source, target]`` row stands for; several if the source is a folder.
 

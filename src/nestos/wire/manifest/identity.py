@@ -20,7 +20,7 @@ LABELS: dict[type, frozenset[str]] = {
     Manifest: frozenset({"metadata", "gpg_key", "sources", "version_prefix"}),
     AddedFile: frozenset({"source"}),
     Script: frozenset({"origin"}),
-    Repository: frozenset({"name", "keyring"}),
+    Repository: frozenset({"name"}),
 }
 """Fields that shape nothing: names, places, and what is hashed by its content instead."""
 

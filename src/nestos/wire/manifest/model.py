@@ -35,12 +35,6 @@ class Repository:
     suite: str = ""
     """Suite of a Debian archive; empty for RPM repositories."""
     components: tuple[str, ...] = ("main",)
-    keyring: Path | None = None
-    """Keys that may have signed it; None for those that the machine trusts for the archive."""
-    keyring_sha256: str = ""
-    priority: int | None = None
-    """apt's pin priority or dnf's priority; None for the package manager's own."""
-    check_valid_until: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +75,17 @@ class AccountId:
 
     id: int
     gid: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemUser:
+    """A user of the operating system that exists before packages are installed."""
+
+    uid: int
+    gid: int
+    description: str = ""
+    home: str = "/nonexistent"
+    shell: str = "/usr/sbin/nologin"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,9 +157,6 @@ class Manifest:
     kernel_package: str | None = None
     """None: the one kernel that the packages bring."""
     recommends: bool = True
-    documentation: bool = True
-    install_langs: tuple[str, ...] | None = None
-    """Locales whose translations stay; None for all."""
 
     units: tuple[str, ...] = ()
     default_target: str | None = None
@@ -171,9 +173,10 @@ class Manifest:
     etc_group_members: tuple[str, ...] = ()
     user_check: AccountCheck = field(default_factory=AccountCheck)
     group_check: AccountCheck = field(default_factory=AccountCheck)
-    user_ids: Mapping[str, AccountId] = field(default_factory=dict)
-    """Ids assigned before packages are installed."""
-    group_ids: Mapping[str, AccountId] = field(default_factory=dict)
+    system_users: Mapping[str, SystemUser] = field(default_factory=dict)
+    """Created before packages are installed, so that ids do not depend on the order of installation."""
+    system_groups: Mapping[str, int] = field(default_factory=dict)
+    """Likewise: name and number. Holds no group that only ``system_users`` imply."""
 
     initramfs_args: tuple[str, ...] = ()
     has_initramfs: bool = True

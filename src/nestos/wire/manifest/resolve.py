@@ -24,6 +24,7 @@ from nestos.wire.manifest.model import (
     RemovedFromPackage,
     Repository,
     Script,
+    SystemUser,
 )
 
 _LEVELS = {"lz4": 0, "none": 0, "lz4hc": 12, "zstd": 22}
@@ -34,7 +35,7 @@ def resolve(merged: Merged, *, arch: str, today: date, report: Report) -> Manife
     reader = _Reader(entries=merged.entries, variables=merged.variables, report=report)
     ours = reader.below("nestos")
     backend = Backend(ours.text("backend") or Backend.APT)
-    packages = _packages(reader, ours)
+    packages = _packages(reader, ours, backend=backend)
     fields: dict[str, Any] = {
         **_identity(reader, today=today),
         **_content(reader),
@@ -51,7 +52,6 @@ def resolve(merged: Merged, *, arch: str, today: date, report: Report) -> Manife
         excluded_packages=_excluded(reader, packages),
         kernel_package=ours.text("kernel-package"),
         recommends=reader.flag("recommends", default=True),
-        documentation=reader.flag("documentation", default=True),
         sources=merged.files,
         **fields,
     )
@@ -131,18 +131,12 @@ def _repositories(reader: _Reader, *, backend: Backend) -> dict[str, Repository]
         suite = one.text("suite") or ""
         if backend is Backend.APT and not suite:
             node.say(reader.report, f'the repository "{name}" needs a "suite" with the apt backend', at_key=True)
-        keyring = files.digest_of(node.entries["keyring"], reader.report) if "keyring" in node.entries else None
-        priority = node.entries.get("priority")
         found[name] = Repository(
             name=name,
             address=None if address == "system" else address,
             archive=one.text("archive") or name,
             suite=suite,
             components=one.texts("components") or ("main",),
-            keyring=keyring[0] if keyring else None,
-            keyring_sha256=keyring[1] if keyring else "",
-            priority=priority.number if priority else None,
-            check_valid_until=one.flag("check-valid-until", default=True),
         )
     return found
 
@@ -157,9 +151,12 @@ def _chosen(reader: _Reader, key: str, known: Mapping[str, Repository]) -> tuple
     return tuple(known[name] for name in reader.texts(key) if name in known)
 
 
-def _packages(reader: _Reader, ours: _Reader) -> dict[str, Node]:
+def _packages(reader: _Reader, ours: _Reader, *, backend: Backend) -> dict[str, Node]:
     reader.demand("packages", "a tree is made of packages")
     found = _names(reader.nodes("packages"), reader.report)
+    for name, node in found.items():
+        if backend is Backend.APT and " " in name:
+            node.say(reader.report, f'"{name}": version queries are not supported by the apt backend; use a lock file')
     kernel = ours.text("kernel-package")
     if kernel is not None:
         found.setdefault(kernel, ours.entries["kernel-package"])
@@ -205,7 +202,6 @@ def _content(reader: _Reader) -> dict[str, Any]:
         "remove_files": reader.texts("remove-files"),
         "remove_from_packages": _removed(reader),
         "scripts": tuple(scripts),
-        "install_langs": reader.texts("install-langs") if "install-langs" in reader.entries else None,
         "ostree_layers": reader.texts("ostree-layers"),
         "ostree_override_layers": reader.texts("ostree-override-layers"),
     }
@@ -229,13 +225,37 @@ def _removed(reader: _Reader) -> tuple[RemovedFromPackage, ...]:
 
 
 def _accounts(reader: _Reader, ours: _Reader) -> dict[str, Any]:
+    report = reader.report
+    group_nodes = ours.below("groups").entries
+    groups = {name: node.number for name, node in group_nodes.items()}
+    user_nodes = ours.below("users").entries
+    users = {name: _system_user(name, node, groups=groups) for name, node in user_nodes.items()}
+    _report_shared(group_nodes, groups, report)
+    _report_shared(user_nodes, {name: user.uid for name, user in users.items()}, report)
     return {
         "etc_group_members": reader.texts("etc-group-members"),
         "user_check": _check(reader, "check-passwd", forgiven=reader.texts("ignore-removed-users")),
         "group_check": _check(reader, "check-groups", forgiven=reader.texts("ignore-removed-groups")),
-        "user_ids": _ids(ours.below("users").entries, reader.report, unique=True),
-        "group_ids": _ids(ours.below("groups").entries, reader.report, unique=True),
+        "system_users": users,
+        "system_groups": groups,
     }
+
+
+def _system_user(name: str, node: Node, *, groups: Mapping[str, int]) -> SystemUser:
+    if not isinstance(node.value, Mapping):
+        return SystemUser(uid=node.number, gid=groups.get(name, node.number))
+    uid = node.entries["uid"].number
+    gid = node.entries["gid"].number if "gid" in node.entries else groups.get(name, uid)
+    texts = {key: node.entries[key].text for key in ("description", "home", "shell") if key in node.entries}
+    return SystemUser(uid=uid, gid=gid, **texts)
+
+
+def _report_shared(nodes: Mapping[str, Node], numbers: Mapping[str, int], report: Report) -> None:
+    owners: dict[int, str] = {}
+    for name, number in numbers.items():
+        owner = owners.setdefault(number, name)
+        if owner != name:
+            nodes[name].say(report, f'"{name}" and "{owner}" have the same id {number}')
 
 
 def _check(reader: _Reader, key: str, *, forgiven: tuple[str, ...]) -> AccountCheck:
@@ -251,21 +271,17 @@ def _check(reader: _Reader, key: str, *, forgiven: tuple[str, ...]) -> AccountCh
         entries = files.account_entries(node.entries["filename"], reader.report)
         return AccountCheck(kind=CheckKind.FIXED, entries=entries, forgiven=forgiven)
     if kind == "data":
-        entries = _ids(node.entries["entries"].entries, reader.report, unique=False)
+        entries = _ids(node.entries["entries"].entries, reader.report)
         return AccountCheck(kind=CheckKind.FIXED, entries=entries, forgiven=forgiven)
     return AccountCheck(kind=CheckKind(kind), forgiven=forgiven)
 
 
-def _ids(entries: Mapping[str, Node], report: Report, *, unique: bool) -> dict[str, AccountId]:
+def _ids(entries: Mapping[str, Node], report: Report) -> dict[str, AccountId]:
     found: dict[str, AccountId] = {}
-    owners: dict[int, str] = {}
     for name, node in entries.items():
         numbers = [item.number for item in node.items] if isinstance(node.value, tuple) else [node.number]
         if len(numbers) > 2:
             node.say(report, f'"{name}" has {len(numbers)} numbers: write [uid, gid]')
-        owner = owners.setdefault(numbers[0], name)
-        if unique and owner != name:
-            node.say(report, f'"{name}" and "{owner}" have the same id {numbers[0]}')
         found[name] = AccountId(id=numbers[0], gid=numbers[1] if len(numbers) > 1 else None)
     return found
 

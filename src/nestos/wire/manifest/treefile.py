@@ -197,16 +197,17 @@ PACKAGES = (
     Key(name="recommends", shape=Flag(), note="Install what packages recommend.", default="`true`"),
     Key(
         name="documentation",
-        shape=Flag(),
-        note="Keep manual pages and other documentation (copyright files always stay).",
-        default="`true`",
+        shape=Flag(refused={True: "documentation never reaches a node, licences always do"}),
+        note="Keep manual pages and other documentation. Unlike rpm-ostree's, the default is off.",
+        default="`false`",
     ),
     Key(
         name="install-langs",
-        shape=ListOf(item=Text(pattern=r"[A-Za-z_@.-]+", meaning="a locale such as de_DE")),
-        note="Translations to keep; all if absent.",
+        shape=ListOf(item=Text()),
+        note="Translations to keep.",
         merge=Merge.JOIN,
-        default="all",
+        status=Status.REFUSED,
+        reason="translations are always left out",
     ),
 )
 
