@@ -7,6 +7,7 @@ it and the crash sweep runs it. Who reads and writes the block on a disk is ``ne
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -120,14 +121,23 @@ def parse(block: bytes) -> BootState:
 
 
 def render(state: BootState) -> bytes:
-    """The block for ``state``: 1024 bytes, our variables within the first 512, so that one sector decides."""
+    """The block for ``state``: 1024 bytes, our variables within the first 512, so that one sector decides.
+
+    Variables of others that do not fit are dropped, the last first: booting must never fail for their sake.
+    """
     ours = {"boot": str(state.pointer)}
     for slot in Slot:
         status = state.of(slot)
         ours |= {f"{slot}_state": str(status.state), f"{slot}_tries": str(status.tries)}
     if state.booted is not None:
         ours["booted"] = str(state.booted)
-    return environment.render(ours, others=dict(state.unknown))
+    others = list(state.unknown)
+    while others:
+        try:
+            return environment.render(ours, others=dict(others))
+        except StateError:
+            others.pop()
+    return environment.render(ours)
 
 
 class Event(StrEnum):
@@ -381,14 +391,19 @@ def fallen_back(state: BootState, booted: Slot) -> Fallback | None:
     return Fallback(slot=slot, was_good=status.state is SlotState.GOOD)
 
 
-def choose(state: BootState) -> tuple[Slot, BootState]:
+def choose(state: BootState, *, unloadable: Collection[Slot] = ()) -> tuple[Slot, BootState]:
     """GRUB's choice and what it saves before it boots.
 
     The pointer's slot first, then the other: one that is trying or good and has tries left spends one and boots; one
     that is trying with none left becomes bad. If there is none, a good slot (pointer first) gets its tries back. If
     none is good, the pointer's slot boots as it is: there is never a dead menu.
+
+    A slot in ``unloadable``, whose kernel GRUB could not load in this same boot, has lost its tries and is passed over.
+    Raises ``StateError`` when both are: GRUB then starts the machine again.
     """
     order = (state.pointer, state.pointer.other)
+    for slot in unloadable:
+        state = state.with_status(slot, replace(state.of(slot), tries=0))
     for slot in order:
         status = state.of(slot)
         if status.is_eligible:
@@ -396,6 +411,9 @@ def choose(state: BootState) -> tuple[Slot, BootState]:
         if status.state is SlotState.TRYING:
             state = apply(state, Event.EXPIRE, slot)
     for slot in order:
-        if state.of(slot).state is SlotState.GOOD:
+        if state.of(slot).state is SlotState.GOOD and slot not in unloadable:
             return slot, replace(apply(state, Event.REFILL, slot), booted=slot)
-    return state.pointer, replace(state, booted=state.pointer)
+    for slot in order:
+        if slot not in unloadable:
+            return slot, replace(state, booted=slot)
+    raise StateError("GRUB can load neither slot")

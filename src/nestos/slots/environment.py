@@ -36,7 +36,7 @@ def parse(block: bytes) -> dict[str, str]:
     return variables
 
 
-def render(ours: Mapping[str, str], *, others: Mapping[str, str]) -> bytes:
+def render(ours: Mapping[str, str], *, others: Mapping[str, str] | None = None) -> bytes:
     """A block with ``ours`` inside the first sector and ``others`` behind it.
 
     A disk writes 512 bytes whole or not at all, so ``ours`` change as one. ``others`` begin at the second sector, never
@@ -44,7 +44,7 @@ def render(ours: Mapping[str, str], *, others: Mapping[str, str]) -> bytes:
     part is too long.
     """
     first = HEADER + _encode(ours)
-    second = _encode(others)
+    second = _encode(others or {})
     if second:
         # A comment line fills the first sector up: GRUB skips it, and its own edits keep it.
         first += b"#" * (SECTOR_BYTES - len(first) - 1) + b"\n"
