@@ -31,12 +31,15 @@ class Toolbox:
         """The same tools with more of the host visible to them."""
         return Toolbox(self.root, binds=(*self._binds, *binds), network=self._network or network, devices=self._devices)
 
-    def wrap(self, command: Sequence[str | os.PathLike[str]], *, cwd: Path | None = None) -> list[str]:
-        """The command line that runs ``command`` inside."""
+    def wrap(
+        self, command: Sequence[str | os.PathLike[str]], *, cwd: Path | None = None, outlives_us: bool = False
+    ) -> list[str]:
+        """The command line that runs ``command`` inside; it ends with this program unless it ``outlives_us``."""
         # A bind of "/" (not --ro-bind) because package managers are run inside on trees below the binds.
         line = ["bwrap", "--bind", os.fspath(self.root), "/", "--proc", "/proc", "--tmpfs", "/tmp", "--tmpfs", "/run"]
         line += ["--dev-bind", "/dev", "/dev"] if self._devices else ["--dev", "/dev"]
-        line += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--cap-add", "ALL"]
+        line += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--cap-add", "ALL"]
+        line += [] if outlives_us else ["--die-with-parent"]
         if self._network:
             line += ["--ro-bind", "/etc/resolv.conf", "/etc/resolv.conf"]
             line += ["--ro-bind", "/etc/hosts", "/etc/hosts"]
