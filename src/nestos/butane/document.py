@@ -21,7 +21,7 @@ _BOOLEANS = {
     **dict.fromkeys(("true", "yes", "on", "y"), True),
     **dict.fromkeys(("false", "no", "off", "n"), False),
 }
-_NUMBER = re.compile(r"([-+]?)(?:0b([01_]+)|0x([0-9a-fA-F_]+)|0o?([0-7_]+)|([0-9][0-9_]*?)(?:\.0*)?)")
+_NUMBER = re.compile(r"([-+]?)(?:0b([01_]+)|0x([0-9a-fA-F_]+)|0o?([0-7_]+)|(0|[1-9][0-9_]*)(?:\.0*)?)")
 _LONGEST_NUMBER = 70  # characters: 64 binary digits with sign and prefix
 
 

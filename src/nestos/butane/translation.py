@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,12 +91,10 @@ def _choose(root: yaml.Node | None, run: Run) -> tuple[Variant, str] | None:
         run.add(Severity.ERROR, NO_VARIANT, ())
         return None
     run.places[()] = document.place(root)
-    words = {}
-    for name, _, node in document.entries(root):
-        if name in ("variant", "version"):
-            run.places[(name,)] = document.place(node)
-            words[name] = "" if document.is_null(node) else document.text(node)
-    name, version = words.get("variant", ""), words.get("version", "")
+    header = {key: node for key, _, node in document.entries(root)}
+    name, version = _word(header, "variant", run), _word(header, "version", run)
+    if name is None or version is None:
+        return None
     if not name:
         run.add(Severity.ERROR, NO_VARIANT, ("variant",))
         return None
@@ -112,6 +110,19 @@ def _choose(root: yaml.Node | None, run: Run) -> tuple[Variant, str] | None:
         run.add(Severity.ERROR, message if _is_semver(version) else f"{BAD_VERSION}; known: {known}", ("version",))
         return None
     return variant, version
+
+
+def _word(header: Mapping[str, yaml.Node], key: str, run: Run) -> str | None:
+    """The text under ``key``, empty if it is not there; None, with a finding, if it is no text."""
+    node = header.get(key)
+    if node is None:
+        return ""
+    run.places[(key,)] = document.place(node)
+    try:
+        return "" if document.is_null(node) else document.text(node)
+    except DocumentError as error:
+        run.add(Severity.ERROR, str(error), (key,))
+        return None
 
 
 def _is_semver(version: str) -> bool:

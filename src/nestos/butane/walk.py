@@ -13,7 +13,7 @@ from nestos.butane.document import DocumentError, Place
 from nestos.butane.schema import Field, Kind, ListOf, Refused, Scalar, Table
 from nestos.butane.site import Path, Run, Site
 
-_MOST_NODES = 1_000_000  # aliases can make a short text say far more than anyone can mean
+_MOST_NODES = 500_000  # aliases can make a short text say far more than anyone can mean
 
 _SCALARS: dict[Scalar, Callable[[yaml.Node], str | int | bool]] = {
     Scalar.TEXT: document.text,

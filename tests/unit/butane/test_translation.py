@@ -1,0 +1,212 @@
+"""The public entry: choice of the translator, strictness, the check that is passed in, and any text at all."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nestos.base.errors import InputError
+from nestos.base.report import Finding, Severity
+from nestos.butane import VARIANTS, translate
+from nestos.butane.translation import BAD_VERSION, NO_VARIANT, STRICT
+from tests.unit.butane.source import messages, nestos
+
+FCOS = ", ".join(VARIANTS["fcos"].versions)
+
+HEADERS: dict[str, tuple[str, str]] = {
+    "nothing": ("", f"error at $: {NO_VARIANT}"),
+    "only a comment": ("# hello", f"error at $: {NO_VARIANT}"),
+    "no variant": ("version: 1.0.0", f"error at $.variant, line 1 col 1: {NO_VARIANT}"),
+    "null variant": ("variant:\nversion: 1.0.0", f"error at $.variant, line 1 col 9: {NO_VARIANT}"),
+    "text": ("hello", "error at $, line 1 col 1: expected a mapping, found a value"),
+    "list": ("- a", "error at $, line 1 col 1: expected a mapping, found a list"),
+    "variant that is a list": ("variant: []", "error at $.variant, line 1 col 10: expected text, found a list"),
+    "unknown variant": (
+        "variant: nestoss\nversion: 1.0.0",
+        'error at $.variant, line 1 col 10: unknown variant "nestoss" (did you mean "nestos"?); known: fcos, nestos',
+    ),
+    "no version": ("variant: nestos", f"error at $.version, line 1 col 1: {BAD_VERSION}; known: 1.0.0, 1.1.0"),
+    "version that is a number": (
+        "version: 1.0\nvariant: nestos",
+        f"error at $.version, line 1 col 10: {BAD_VERSION}; known: 1.0.0, 1.1.0",
+    ),
+    "unknown version": (
+        "variant: fcos\nversion: 1.9.0-experimental",
+        "error at $.version, line 2 col 10: no translator exists for variant fcos "
+        f'with version "1.9.0-experimental"; known: {FCOS}',
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), HEADERS.values(), ids=HEADERS.keys())
+def test_a_header_that_names_no_translator_is_refused(text: str, message: str) -> None:
+    translation = translate(text)
+    assert [str(finding) for finding in translation.report] == [message]
+    assert translation.config is None
+
+
+UNUSED: dict[str, tuple[str, str]] = {
+    "at the top": ("strage: {}", 'warning at $.strage, line 3 col 1: unused key strage (did you mean "storage"?)'),
+    "with nothing like it": ("xyz: {}", "warning at $.xyz, line 3 col 1: unused key xyz"),
+    "deep": (
+        "systemd:\n  units:\n    - name: a.service\n      enable: true",
+        'warning at $.systemd.units.0.enable, line 6 col 7: unused key enable (did you mean "enabled"?)',
+    ),
+    "in the words of JSON": (
+        "passwd: {users: [{name: a, sshAuthorizedKeys: []}]}",
+        "warning at $.passwd.users.0.sshAuthorizedKeys, line 3 col 28: "
+        'unused key sshAuthorizedKeys (did you mean "ssh_authorized_keys"?)',
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "message"), UNUSED.values(), ids=UNUSED.keys())
+def test_an_unknown_key_is_a_warning_that_names_the_nearest(body: str, message: str) -> None:
+    translation = nestos(body)
+    assert [str(finding) for finding in translation.report] == [message]
+    assert translation.config is not None
+
+
+def test_strict_refuses_a_config_with_warnings() -> None:
+    translation = nestos("xyz: {}", strict=True)
+    assert translation.config is None
+    with pytest.raises(InputError, match=STRICT):
+        translation.require()
+
+
+def test_strict_accepts_a_config_without_warnings() -> None:
+    assert nestos("", strict=True).require() == {"ignition": {"version": "3.4.0"}}
+
+
+def test_require_raises_with_every_finding() -> None:
+    with pytest.raises(InputError, match=r"(?s)invalid:.*unused key xyz.*passwd, line 4") as caught:
+        nestos("xyz: {}\npasswd: 3").require()
+    assert caught.value.kind == "butane"
+
+
+def test_a_source_names_the_document_in_findings() -> None:
+    assert str(nestos("xyz: {}", source="node.bu").report).startswith("node.bu: warning at $.xyz, line 3")
+
+
+def reported_at(*path: str | int) -> list[Finding]:
+    return [Finding(severity=Severity.ERROR, message="wrong", path=path)]
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        (("storage", "files", 1, "path"), "$.storage.files.1.path, line 6 col 13"),
+        (("storage", "files", 1, "contents", "source"), "$.storage.files.1.contents.inline, line 7 col 26"),
+        (("storage", "files", 1, "overwrite"), "$.storage.files.1.overwrite, line 6 col 7"),
+        (("storage", "disks", 0, "partitions", 0, "sizeMiB"), "$.storage.disks.0.partitions.0.size_mib, line 9 col 31"),
+        (
+            ("storage", "disks", 0, "partitions", 0, "typeGuid"),
+            "$.storage.disks.0.partitions.0.type_guid, line 9 col 20",
+        ),
+        (("ignition", "version"), "$.version, line 2 col 10"),
+        (("ignition", "timeouts", "httpTotal"), "$.ignition.timeouts.http_total, line 1 col 1"),
+    ],
+)
+def test_findings_of_the_check_that_is_passed_in_lead_back_to_the_source(
+    path: tuple[str | int, ...], place: str
+) -> None:
+    body = """
+        storage:
+          files:
+            - path: /a
+            - path: /b
+              contents: {inline: x}
+          disks:
+            - partitions: [{size_mib: 3}]
+    """
+    translation = nestos(body, validate=lambda _: reported_at(*path))
+    assert str(translation.report) == f"error at {place}: wrong"
+    assert translation.config is None
+
+
+def test_the_check_sees_the_finished_config_and_only_one_worth_checking() -> None:
+    seen: list[dict[str, Any]] = []
+
+    def validate(config: dict[str, Any]) -> list[Finding]:
+        seen.append(config)
+        return []
+
+    assert nestos("", validate=validate).config == {"ignition": {"version": "3.4.0"}}
+    nestos("passwd: 3", validate=validate)
+    assert seen == [{"ignition": {"version": "3.4.0"}}]
+
+
+@pytest.mark.parametrize("key", ["boot_device", "grub"])
+def test_what_a_later_release_will_translate_is_refused_and_not_dropped(key: str) -> None:
+    (message,) = messages(f"{key}: {{}}")
+    assert message.startswith(f"error at $.{key}, line 3 col ")
+    assert f"{key} is not supported by this version of butane" in message
+
+
+SHARDS = st.sampled_from(
+    [
+        *(
+            "variant: nestos\n",
+            "version: 1.1.0\n",
+            "storage:",
+            "files:",
+            "filesystems:",
+            "trees:",
+            "units:",
+            "systemd:",
+        ),
+        *("path: /a", "contents:", "inline: ", "local: x", "with_mount_unit: true", "format: swap", "mode: 0644"),
+        *(
+            "\n",
+            "\n  ",
+            "\n    ",
+            "\n      ",
+            "- ",
+            ": ",
+            ", ",
+            "{",
+            "}",
+            "[",
+            "]",
+            "&a ",
+            "*a",
+            "<<: ",
+            "? ",
+            "|",
+            ">-",
+        ),
+        *("!!binary ", "!<x> ", "%YAML 1.1\n", "---\n", "...\n", "'", '"', "\\ud800", "\\0", "\\U00110000", "#", "\t"),
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(st.text(max_size=200), st.lists(SHARDS, max_size=40).map("".join)))
+def test_any_text_ends_in_a_report(text: str) -> None:
+    translation = translate(text, strict=True)
+    assert (translation.config is None) == (len(translation.report) > 0)
+    str(translation.report).encode(errors="strict")
+
+
+def yaml_values() -> st.SearchStrategy[Any]:
+    """Values of any shape under keys that the language knows, so that they reach every table."""
+    words = ["storage", "files", "links", "trees", "filesystems", "disks", "passwd", "users", "systemd", "units"]
+    words += ["path", "mode", "contents", "inline", "local", "source", "name", "format", "with_mount_unit", "ignition"]
+    leaves = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5))
+    return st.recursive(
+        leaves,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(words), inner, max_size=4),
+        max_leaves=15,
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(st.sampled_from(["storage", "passwd", "systemd", "ignition"]), yaml_values()))
+def test_any_shape_ends_in_a_report(document: dict[str, Any]) -> None:
+    body = json.dumps({"variant": "nestos", "version": "1.1.0", **document})
+    translation = translate(body)
+    assert translation.report.is_fatal == (translation.config is None)

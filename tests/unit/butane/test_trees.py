@@ -1,0 +1,119 @@
+"""Folders that become entries of the config."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nestos.base.report import Finding, Severity
+from nestos.butane.local_files import NO_FILES_DIR, OUTSIDE
+from nestos.butane.trees import FILE_TYPE, NO_LOCAL, NODE_EXISTS, NOT_A_DIRECTORY
+from tests.unit.butane.source import config, messages, nestos, write_files
+
+
+def test_files_and_links_of_a_tree_are_added_in_order_of_their_names(tmp_path: Path) -> None:
+    write_files(tmp_path, {"tree/etc/b": "bee", "tree/etc/a": "ay", "tree/usr-link": "->../usr", "tree/bin/run": "x"})
+    (tmp_path / "tree/bin/run").chmod(0o700)
+    assert config("storage: {trees: [{local: tree}]}", files_dir=tmp_path) == {
+        "storage": {
+            "files": [
+                {"path": "/bin/run", "contents": {"source": "data:,x", "compression": ""}, "mode": 0o755},
+                {"path": "/etc/a", "contents": {"source": "data:,ay", "compression": ""}, "mode": 0o644},
+                {"path": "/etc/b", "contents": {"source": "data:,bee", "compression": ""}, "mode": 0o644},
+            ],
+            "links": [{"path": "/usr-link", "target": "../usr"}],
+        }
+    }
+
+
+def test_a_tree_goes_below_its_path_and_files_follow_those_of_the_config(tmp_path: Path) -> None:
+    write_files(tmp_path, {"x": "1"})
+    body = "storage: {files: [{path: /first}], trees: [{local: ., path: /opt/}, {local: /, path: /srv/y}]}"
+    files = config(body, files_dir=tmp_path)["storage"]["files"]
+    assert [file["path"] for file in files] == ["/first", "/opt/x", "/srv/y/x"]
+
+
+def test_an_entry_of_the_config_lends_its_owner_and_mode(tmp_path: Path) -> None:
+    write_files(tmp_path, {"app": "1", "link": "->there"})
+    body = """
+        storage:
+          files: [{path: /app, mode: 0600, user: {name: app}}]
+          links: [{path: /link, group: {id: 5}}]
+          trees: [{local: .}]
+    """
+    assert config(body, files_dir=tmp_path)["storage"] == {
+        "files": [
+            {
+                "path": "/app",
+                "mode": 0o600,
+                "user": {"name": "app"},
+                "contents": {"source": "data:,1", "compression": ""},
+            }
+        ],
+        "links": [{"path": "/link", "group": {"id": 5}, "target": "there"}],
+    }
+
+
+def test_an_empty_tree_adds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "tree/empty").mkdir(parents=True)
+    assert config("storage: {trees: [{local: tree}]}", files_dir=tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["files: [{path: /x, contents: {inline: a}}]", "links: [{path: /x}]", "directories: [{path: /x}]"],
+    ids=["contents", "link", "directory"],
+)
+def test_a_file_does_not_take_the_place_of_something_else(tmp_path: Path, entry: str) -> None:
+    write_files(tmp_path, {"x": "1"})
+    found = messages(f"storage:\n  {entry}\n  trees:\n    - local: .", files_dir=tmp_path)
+    assert found == [f"error at $.storage.trees.0, line 6 col 7: {NODE_EXISTS}: /x"]
+
+
+def test_a_link_does_not_take_the_place_of_a_link_with_a_target(tmp_path: Path) -> None:
+    write_files(tmp_path, {"x": "->1"})
+    (message,) = messages("storage: {links: [{path: /x, target: y}], trees: [{local: .}]}", files_dir=tmp_path)
+    assert message.endswith(f"{NODE_EXISTS}: /x")
+
+
+def test_only_files_folders_and_links_may_be_in_a_tree(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (message,) = messages("storage: {trees: [{local: .}]}", files_dir=tmp_path)
+    assert message.endswith(f"{FILE_TYPE}: /pipe")
+
+
+def test_a_name_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"bad\xff")).write_text("")
+    (message,) = messages("storage: {trees: [{local: .}]}", files_dir=tmp_path)
+    assert message.endswith("the name 'bad\\udcff' is not UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("tree", "reason"),
+    [
+        ("{path: /etc}", NO_LOCAL),
+        ("{local: file}", NOT_A_DIRECTORY),
+        ("{local: none}", "cannot read none: No such file or directory"),
+        ("{local: ..}", OUTSIDE),
+    ],
+)
+def test_a_tree_must_be_a_folder_below_the_files_directory(tmp_path: Path, tree: str, reason: str) -> None:
+    write_files(tmp_path, {"file": ""})
+    assert messages(f"storage: {{trees: [{tree}]}}", files_dir=tmp_path) == [
+        f"error at $.storage.trees.0, line 3 col 19: {reason}"
+    ]
+
+
+def test_a_tree_needs_a_files_directory() -> None:
+    assert messages("storage: {trees: [{local: a}]}") == [f"error at $.storage.trees.0, line 3 col 19: {NO_FILES_DIR}"]
+
+
+@pytest.mark.parametrize("below", [(), ("path",), ("contents", "source")])
+def test_findings_about_a_file_of_a_tree_lead_to_the_tree(tmp_path: Path, below: tuple[str, ...]) -> None:
+    write_files(tmp_path, {"x": ""})
+    finding = Finding(severity=Severity.ERROR, message="wrong", path=("storage", "files", 0, *below))
+    report = nestos("storage: {trees: [{local: .}]}", files_dir=tmp_path, validate=lambda _: [finding]).report
+    assert str(report).startswith("error at $.storage.trees.0")
+    assert str(report).endswith(", line 3 col 19: wrong")
