@@ -15,18 +15,37 @@ from nestos.base.errors import CommandError
 from nestos.host.process import Runner
 
 _MODULES = ("systemd", "systemd-veritysetup", "systemd-networkd", "nestos", "ignition")
+# Auto-selected by a generic image but of no use to a node: other people's storage, prompts, hardware names.
 _OMITTED = (
-    "plymouth",
+    "btrfs",
+    "crypt",
+    "crypt-gpg",
+    "crypt-loop",
+    "dbus-broker",
+    "dmraid",
+    "fido2",
+    "hwdb",
+    "i18n",
+    "iscsi",
+    "kernel-modules-extra",
+    "lunmask",
     "lvm",
     "mdraid",
-    "dmraid",
     "multipath",
-    "btrfs",
-    "iscsi",
     "nfs",
-    "i18n",
     "numlock",
-    "dbus-broker",
+    "nvdimm",
+    "overlay-root",
+    "pkcs11",
+    "plymouth",
+    "resume",
+    "systemd-battery-check",
+    "systemd-cryptsetup",
+    "systemd-pcrphase",
+    "terminfo",
+    "usrmount",
+    "virtfs",
+    "virtiofs",
 )
 # What is put into the image besides packages' files: where a difference must make another image.
 _INPUTS = (
@@ -50,7 +69,9 @@ def digest(tree: Path, *, packages_digest: str, arguments: tuple[str, ...] = ())
     return total.hexdigest()
 
 
-def build(tree: Path, *, kernel: str, timestamp: int, cache: Path, key: str, inside: Runner) -> Path:
+def build(
+    tree: Path, *, kernel: str, arguments: tuple[str, ...], timestamp: int, cache: Path, key: str, inside: Runner
+) -> Path:
     """Puts ``initramfs.img`` beside the kernel and returns its path. ``inside`` runs in the tree as root."""
     target = tree / "usr/lib/modules" / kernel / "initramfs.img"
     kept = cache / f"{key}.img"
@@ -62,9 +83,11 @@ def build(tree: Path, *, kernel: str, timestamp: int, cache: Path, key: str, ins
             "--no-hostonly",
             "--reproducible",
             "--zstd",
+            "--filesystems=erofs ext4 vfat overlay squashfs iso9660",
             f"--add={' '.join(_MODULES)}",
             f"--omit={' '.join(_OMITTED)}",
             "--tmpdir=/tmp",
+            *arguments,
             f"--kver={kernel}",
             f"/usr/lib/modules/{kernel}/initramfs.img",
         ]

@@ -72,7 +72,7 @@ def digest(machine: str, origins: Sequence[PackageSource]) -> str:
 def ensure(cache: Path, *, progress: Progress) -> Toolbox:
     """The tools tree, composed if the cache has none. An interrupted attempt leaves nothing behind."""
     machine = platform.machine()
-    origins = sources.resolve(["debian", "debian-updates", "debian-security"], release=RELEASE)
+    origins = sources.debian(RELEASE)
     home = cache / "tools" / digest(machine, origins)
     root = home / "root"
     if not root.exists():

@@ -1,0 +1,5 @@
+"""``python -m nestos``: the host's command."""
+
+from nestos.cli.main import program
+
+program()

@@ -1,0 +1,200 @@
+"""A compose from start to end: which stages there are, and which of them can be skipped.
+
+Each stage's result is named by a digest of what shapes it, so that running again does only what is missing: after
+an interruption, after a change of one file, or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from nestos.base import durable
+from nestos.base.errors import InputError, NestosError
+from nestos.base.log import Progress
+from nestos.compose import keys, product, release, tools, tree
+from nestos.compose.keys import SigningKey
+from nestos.compose.release import Release
+from nestos.compose.workspace import Workspace
+from nestos.host.packages import sources
+from nestos.host.packages.apt import AptBackend
+from nestos.host.packages.backend import AccountFiles, Package, PackageSource, Request, Resolution
+from nestos.host.toolbox import Toolbox
+from nestos.ostree.repository import Repository
+from nestos.wire.manifest.identity import digest as manifest_digest
+from nestos.wire.manifest.loading import load
+from nestos.wire.manifest.model import Backend, Manifest
+from nestos.wire.version import next_version
+
+_DPKG_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_ROOT_FORMAT = "1"  # raised when the same packages are installed another way
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a person may ask of one compose. ``lock`` maps names to (version, digest) and pins every package."""
+
+    arch: str
+    refresh: bool = False
+    lock: Mapping[str, tuple[str, str]] | None = None
+    variables: Mapping[str, str] | None = None
+
+
+def read_manifest(path: Path, *, arch: str, variables: Mapping[str, str], progress: Progress) -> Manifest:
+    """The resolved manifest. Raises ``InputError`` with every finding when it cannot be used."""
+    manifest, report = load(path, arch=arch, today=datetime.now(UTC).date(), variables=dict(variables))
+    if manifest is None or report.is_fatal:
+        raise InputError(f"the manifest {path} cannot be used:\n{report}")
+    for finding in report:
+        progress.say(str(finding))
+    return manifest
+
+
+def compose(path: Path, *, workspace: Workspace, options: Options, progress: Progress) -> Release:
+    """Composes the manifest at ``path`` and returns its release, new or as it was already built."""
+    manifest = read_manifest(path, arch=options.arch, variables=options.variables or {}, progress=progress)
+    if manifest.backend is not Backend.APT:
+        raise InputError(f"the {manifest.backend} backend is not here yet; nestos: backend: apt is")
+    toolbox = tools.ensure(workspace.home, progress=progress).with_binds(workspace.home, network=True)
+    key = keys.ensure(workspace.folder("keys"), runner=toolbox, wanted=manifest.gpg_key or "")
+    backend = AptBackend(runner=toolbox, work=workspace.folder("apt"), pool=workspace.folder("pool"))
+    resolution = _resolution(manifest, workspace=workspace, options=options, backend=backend, progress=progress)
+    table = tree.accounts_of(manifest)
+    packages_digest = _packages_digest(resolution, accounts=repr(table))
+    name = _build_name(manifest, packages_digest, key=key, toolbox=toolbox)
+    folder = workspace.builds(manifest.ref) / name
+    ready = release.load(folder)
+    if ready is not None:
+        progress.say(f"{manifest.ref} {ready.version}: built before, nothing changed")
+        return ready
+    root = workspace.folder("roots") / packages_digest[:24]
+    if not root.exists():
+        _install(resolution, root, backend=backend, table=table, progress=progress)
+    store = Repository(workspace.repository, runner=toolbox)
+    version = _version(manifest, store, timestamp=resolution.timestamp)
+    made = tree.compose(
+        manifest,
+        resolution,
+        version=version,
+        root=root,
+        target=folder / "tree",
+        key=key,
+        backend=backend,
+        caches=workspace.home,
+        packages_digest=packages_digest,
+        progress=progress,
+    )
+    done = release.publish(
+        made,
+        manifest,
+        version=version,
+        digest=manifest_digest(manifest),
+        timestamp=resolution.timestamp,
+        folder=folder,
+        repository=workspace.repository,
+        key=key,
+        runner=toolbox,
+        progress=progress,
+    )
+    shutil.rmtree(folder / "tree")
+    return done
+
+
+def lock_text(resolution: Sequence[Package]) -> str:
+    """The lock file of a resolution, in rpm-ostree's form (its documentation of ``--ex-write-lockfile-to``)."""
+    packages = {p.name: {"evra": f"{p.version}.{p.architecture}", "digest": p.digest} for p in resolution}
+    return json.dumps({"packages": packages}, indent=1, sort_keys=True) + "\n"
+
+
+def _install(
+    resolution: Resolution, root: Path, *, backend: AptBackend, table: AccountFiles, progress: Progress
+) -> None:
+    count, size = len(resolution.packages), resolution.download_bytes / 1e6
+    with progress.stage(f"packages: {count} files, {size:.0f} MB, fetching what the pool lacks"):
+        backend.fetch(resolution)
+    partial = root.with_name(f"{root.name}.part")
+    if partial.exists():
+        shutil.rmtree(partial)
+    with progress.stage(f"packages: installing {count}"):
+        backend.install(resolution, target=partial, accounts=table)
+    partial.rename(root)
+
+
+def _resolution(
+    manifest: Manifest, *, workspace: Workspace, options: Options, backend: AptBackend, progress: Progress
+) -> Resolution:
+    pins = {name: version for name, (version, _) in (options.lock or {}).items()}
+    request = Request(
+        packages=manifest.packages,
+        excluded=manifest.excluded_packages,
+        architecture=_DPKG_ARCHITECTURES[manifest.arch],
+        sources=_sources(manifest),
+        recommends=manifest.recommends,
+        pins=pins,
+    )
+    name = hashlib.sha256(repr(request).encode()).hexdigest()[:24]
+    kept = workspace.folder("resolutions") / f"{name}.json"
+    if kept.exists() and not options.refresh:
+        document = json.loads(kept.read_text())
+        packages = tuple(Package(**entry) for entry in document["packages"])
+        return Resolution(packages=packages, timestamp=document["timestamp"])
+    with progress.stage(f"packages: resolving {len(request.packages)} names"):
+        found = backend.resolve(request)
+    if options.lock is not None:
+        _check_lock(found, options.lock)
+    durable.write_text(kept, json.dumps(asdict(found)))
+    return found
+
+
+def _check_lock(found: Resolution, lock: Mapping[str, tuple[str, str]]) -> None:
+    loose = sorted(p.name for p in found.packages if p.name not in lock)
+    other = sorted(p.name for p in found.packages if p.name in lock and lock[p.name][1] != p.digest)
+    if loose or other:
+        raise InputError(
+            "the lock file does not fix this compose:"
+            + (f"\n  not locked: {', '.join(loose)}" if loose else "")
+            + (f"\n  other content than locked: {', '.join(other)}" if other else ""),
+            hint="write a new lock file with: nestos compose --refresh --write-lock=FILE",
+        )
+
+
+def _sources(manifest: Manifest) -> tuple[PackageSource, ...]:
+    addresses = sources.configured() if any(r.address is None for r in manifest.repositories) else {}
+    return tuple(
+        PackageSource(
+            name=repository.name,
+            uri=repository.address or sources.locate(repository.archive, addresses),
+            suite=repository.suite,
+            components=repository.components,
+        )
+        for repository in manifest.repositories
+    )
+
+
+def _packages_digest(resolution: Resolution, *, accounts: str) -> str:
+    lines = [f"{package.name} {package.version} {package.digest}" for package in resolution.packages]
+    return hashlib.sha256("\n".join([_ROOT_FORMAT, accounts, *lines]).encode()).hexdigest()
+
+
+def _build_name(manifest: Manifest, packages_digest: str, *, key: SigningKey, toolbox: Toolbox) -> str:
+    parts = [manifest_digest(manifest), packages_digest, product.digest(), key.fingerprint, toolbox.root.parent.name]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+
+
+def _version(manifest: Manifest, store: Repository, *, timestamp: int) -> str:
+    """The next version on the manifest's branch; its date is the archive's, so that it repeats with the packages."""
+    if manifest.version_template is None:
+        raise InputError("the manifest has no automatic-version-prefix")
+    previous = None
+    if store.exists and store.find(manifest.ref):
+        try:
+            previous = store.metadata_value(manifest.ref, "version")
+        except NestosError as error:
+            raise InputError(f"the last commit of {manifest.ref} has no version") from error
+    day: date = datetime.fromtimestamp(timestamp, UTC).date()
+    return next_version(manifest.version_template, previous=previous, today=day, suffix=manifest.version_suffix)
