@@ -15,7 +15,9 @@ from typing import Any
 
 from nestos import __version__
 from nestos.base import durable
+from nestos.base.report import Report
 from nestos.butane import VARIANTS, translate
+from nestos.ignition.spec.parse import parse
 
 _EXAMPLES = """\
 examples:
@@ -64,7 +66,8 @@ def program(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    translation = translate(_read(options.file), files_dir=options.files_dir, strict=options.strict)
+    text = _read(options.file)
+    translation = translate(text, files_dir=options.files_dir, strict=options.strict, validate=_validate)
     for finding in translation.report:
         _say(str(finding))
     if translation.report.is_fatal:
@@ -76,6 +79,11 @@ def _run(options: argparse.Namespace) -> int:
     if not options.check:
         _write(options.output, _render(translation.config, pretty=options.pretty))
     return 0
+
+
+def _validate(config: dict[str, Any]) -> Report:
+    """What Ignition itself will say about the result."""
+    return parse(json.dumps(config).encode()).report
 
 
 def _read(file: Path | None) -> str:
