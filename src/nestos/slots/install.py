@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from nestos.base.errors import NestosError, SpaceError, StateError, VerificationError
 from nestos.host.bootloader import grub
 from nestos.slots import bootstate, image, verity
-from nestos.slots.bootstate import DEFAULT_TRIES, BootState, Fallback, Slot
+from nestos.slots.bootstate import DEFAULT_TRIES, BootState, Fallback, Slot, SlotState
 from nestos.slots.disk import BootFilesystem, Deployment, Disk, EnvironmentBlock, EtcReport, Payload
 
 KERNEL, INITRAMFS, CONFIG, RECORD = "vmlinuz", "initramfs.img", "slot.cfg", "deployment.json"
@@ -85,7 +85,10 @@ class Plan:
         progress = Progress(state=self.state, report=report)
         for step in self.steps:
             report(step.name, 0, 1)
-            step.act(self.target, progress)
+            try:
+                step.act(self.target, progress)
+            except OSError as error:
+                raise NestosError(f"the step “{step.name}” failed: {error}") from error
             report(step.name, 1, 1)
         return Installed(state=progress.state, etc=progress.etc)
 
@@ -127,6 +130,18 @@ def install(
     When it returns, the release is staged even if power fails. When it raises, or is cut, the running slot boots.
     """
     return plan(disk, payload, booted=booted, tries=tries, chunk_bytes=chunk_bytes).run(report)
+
+
+def refresh_etc(disk: Disk, *, booted: Slot) -> EtcReport | None:
+    """Prepares the ``/etc`` of a staged release again, durably, to carry over what was edited since it was staged.
+
+    For the moment before the reboot. None, and nothing done, where no release is staged.
+    """
+    state = replace(read_state(disk.environment), booted=booted)
+    slot = booted.other
+    if state.pending is not slot or state.of(slot).state is not SlotState.TRYING:
+        return None
+    return _follow_etc(disk, slot)
 
 
 def rollback(environment: EnvironmentBlock, *, booted: Slot) -> BootState:
@@ -273,11 +288,15 @@ def _read_back(target: Target, progress: Progress) -> None:
 
 
 def _prepare_etc(target: Target, progress: Progress) -> None:
-    etc = target.disk.etc
-    progress.etc = etc.stage(target.slot)
-    etc.sync()
-    etc.publish(target.slot)
-    etc.sync_directory()
+    progress.etc = _follow_etc(target.disk, target.slot)
+
+
+def _follow_etc(disk: Disk, slot: Slot) -> EtcReport:
+    report = disk.etc.stage(slot)
+    disk.etc.sync()
+    disk.etc.publish(slot)
+    disk.etc.sync_directory()
+    return report
 
 
 def _write_boot_files(target: Target, _progress: Progress) -> None:
