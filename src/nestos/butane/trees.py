@@ -17,6 +17,15 @@ NODE_EXISTS = "matching filesystem node has existing contents or different type"
 NOT_A_DIRECTORY = "root of tree must be a directory"
 NO_LOCAL = "local is required"
 
+_ADDED: tuple[tuple[str, ...], ...] = (
+    ("contents",),
+    ("contents", "source"),
+    ("contents", "compression"),
+    ("mode",),
+    ("target",),
+)
+"""What a tree may add to an entry of the config."""
+
 
 def request_tree(site: Site) -> None:
     """Hook of a tree: notes it. Trees are read last, when every entry of the config that lends an owner is known."""
@@ -116,16 +125,15 @@ class _Tree:
             found, index = self._known[path]
             if found != kind:
                 return None
-            for key in ("contents", "mode", "target"):
-                run.origins.setdefault(("storage", kind, index, key), tree)
+            for below in _ADDED:
+                run.origins.setdefault(("storage", kind, index, *below), tree)
         else:
             nodes = self._storage.setdefault(kind, [])
             index = len(nodes)
             nodes.append({"path": path})
             self._known[path] = (kind, index)
             run.origins.setdefault(("storage", kind), tree)
-            for key in ("path", "contents", "mode", "target"):
-                run.origins[("storage", kind, index, key)] = tree
-            run.origins[("storage", kind, index)] = tree
+            for below in ((), ("path",), *_ADDED):
+                run.origins[("storage", kind, index, *below)] = tree
         node: Object = self._storage[kind][index]
         return node

@@ -30,6 +30,13 @@ def test_a_key_file_that_cannot_be_read_is_named_by_its_entry(tmp_path: Path) ->
     ]
 
 
+def test_a_key_file_name_that_is_no_text_is_the_only_thing_told(tmp_path: Path) -> None:
+    write_files(tmp_path, {"a.pub": "key"})
+    assert messages("passwd: {users: [{ssh_authorized_keys_local: [[], a.pub]}]}", files_dir=tmp_path) == [
+        "error at $.passwd.users.0.ssh_authorized_keys_local.0, line 3 col 47: expected text, found a list"
+    ]
+
+
 def test_units_and_dropins_come_from_local_files(tmp_path: Path) -> None:
     write_files(tmp_path, {"a.service": "[Service]\n", "more.conf": "[Unit]\n"})
     body = """
@@ -78,7 +85,9 @@ def test_a_decimal_mode_of_a_file_is_warned_of(mode: str) -> None:
     assert message == f"warning at $.storage.files.0.mode, line 3 col 36: {DECIMAL_MODE}"
 
 
-@pytest.mark.parametrize("mode", ["0644", "420", "0", "0o755", "493", "888", "0777", "0111", "7777777", "-1", "1"])
+@pytest.mark.parametrize(
+    "mode", ["0644", "420", "0", "0o755", "493", "888", "0777", "0111", "7777777", "-1", "1", "744", "4644", "4757"]
+)
 def test_a_mode_that_may_be_meant_is_not_warned_of(mode: str) -> None:
     assert messages(f"storage: {{files: [{{path: /a, mode: {mode}}}]}}") == []
 

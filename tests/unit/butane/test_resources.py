@@ -38,8 +38,10 @@ def test_a_data_url_carries_any_bytes(content: bytes) -> None:
         (b"/:;=?&+@$,", "data:;base64,Lzo7PT8mK0AkLA==", ""),
         (random.Random(1).randbytes(300), "data:;base64,", ""),
         (b"many words " * 100, "data:;base64,H4sIAAAAAAAC/", "gzip"),
+        (b"a" * 43, "data:,aaa", ""),
+        (b"a" * 45, "data:;base64,H4sIAAAAAAAC/", "gzip"),
     ],
-    ids=["empty", "text", "unreserved", "reserved", "random", "compressible"],
+    ids=["empty", "text", "unreserved", "reserved", "random", "compressible", "gain below its word", "gain above it"],
 )
 def test_the_shortest_encoding_is_chosen(content: bytes, head: str, compression: str) -> None:
     url, chosen = data_url(content)
@@ -81,6 +83,7 @@ def test_a_local_file_is_embedded(tmp_path: Path) -> None:
         ("local: ''", "local", "cannot read : not a regular file"),
         ('local: "a\\0b"', "local", "cannot read a\0b: embedded null byte"),
         ("local: ../outside", "local", OUTSIDE),
+        ("local: ../inside-too/motd", "local", OUTSIDE),
         ("local: motd, inline: text", "inline", TOO_MANY_SOURCES),
         ("inline: text, source: 'data:,'", "source", TOO_MANY_SOURCES),
     ],
@@ -88,7 +91,7 @@ def test_a_local_file_is_embedded(tmp_path: Path) -> None:
 def test_a_local_file_must_be_a_file_below_the_files_directory(
     tmp_path: Path, contents: str, key: str, reason: str
 ) -> None:
-    write_files(tmp_path, {"outside": "x", "inside/motd": "hello", "inside/folder/x": ""})
+    write_files(tmp_path, {"outside": "x", "inside/motd": "hello", "inside/folder/x": "", "inside-too/motd": ""})
     found = messages(f"storage:\n  files: [{{path: /a, contents: {{{contents}}}}}]", files_dir=tmp_path / "inside")
     if reason:
         (message,) = found

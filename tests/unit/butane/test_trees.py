@@ -115,5 +115,12 @@ def test_findings_about_a_file_of_a_tree_lead_to_the_tree(tmp_path: Path, below:
     write_files(tmp_path, {"x": ""})
     finding = Finding(severity=Severity.ERROR, message="wrong", path=("storage", "files", 0, *below))
     report = nestos("storage: {trees: [{local: .}]}", files_dir=tmp_path, validate=lambda _: [finding]).report
-    assert str(report).startswith("error at $.storage.trees.0")
-    assert str(report).endswith(", line 3 col 19: wrong")
+    assert str(report) == "error at $.storage.trees.0, line 3 col 19: wrong"
+
+
+def test_findings_about_what_a_tree_adds_to_an_entry_lead_to_the_tree(tmp_path: Path) -> None:
+    write_files(tmp_path, {"x": ""})
+    finding = Finding(severity=Severity.ERROR, message="wrong", path=("storage", "files", 0, "contents", "source"))
+    body = "storage: {files: [{path: /x}], trees: [{local: .}]}"
+    report = nestos(body, files_dir=tmp_path, validate=lambda _: [finding]).report
+    assert str(report) == "error at $.storage.trees.0, line 3 col 40: wrong"
