@@ -13,7 +13,10 @@ _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _ACCOUNT = r"[a-z_][a-z0-9_-]*"
 _ID = Whole(most=2**32 - 2)
 
-SIZE = Either(options=(Whole(least=1), Text(pattern=SIZE_PATTERN, meaning='a size such as "1 GiB" or "512 MiB"')))
+SIZE = Either(
+    options=(Whole(least=1), Text(pattern=SIZE_PATTERN, meaning='a size such as "1 GiB" or "512 MiB"')),
+    label='bytes, or text such as "1 GiB"',
+)
 
 
 def size_bytes(node: Node) -> int:
@@ -90,7 +93,9 @@ BOOT = Record(
     fields=(
         Key(
             name="kargs",
-            shape=ListOf(item=Text(pattern=r"[^\s\x00]+", meaning="one kernel argument without spaces")),
+            shape=ListOf(
+                item=Text(pattern=r"[^\s\x00\"'$`\\]+", meaning="one kernel argument without spaces and quotes")
+            ),
             note="Kernel arguments of every node, behind those that NestOS needs.",
             merge=Merge.JOIN,
         ),
@@ -146,19 +151,19 @@ EXTENSION = Key(
             Key(
                 name="kernel-package",
                 shape=Text(pattern=r"[A-Za-z0-9][A-Za-z0-9+._${}-]*", meaning="a package name"),
-                note="The package with the kernel; installed besides `packages`.",
+                note="The package with the kernel; installed besides `packages`. Takes variables.",
                 default="none: the one kernel that `packages` bring",
             ),
             Key(
                 name="users",
-                shape=MapOf(item=Either(options=(_ID, ListOf(item=_ID, least=1))), keys=_ACCOUNT, meaning="user name"),
-                note="Ids given to system users before packages are installed: `name: uid` or `name: [uid, gid]`.",
+                shape=MapOf(item=Either(options=(_ID, SYSTEM_USER)), keys=_ACCOUNT, meaning="user name"),
+                note="System users created before packages are installed: `name: uid`, or a mapping.",
                 merge=Merge.UPDATE,
             ),
             Key(
                 name="groups",
                 shape=MapOf(item=_ID, keys=_ACCOUNT, meaning="group name"),
-                note="Ids given to system groups before packages are installed.",
+                note="System groups created before packages are installed: `name: gid`.",
                 merge=Merge.UPDATE,
             ),
             Key(
@@ -176,5 +181,4 @@ EXTENSION = Key(
     ),
     note="What rpm-ostree has no words for.",
     merge=Merge.FIELDS,
-    substitutes=True,
 )

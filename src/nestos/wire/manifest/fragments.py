@@ -30,6 +30,8 @@ class Fragment:
     path: Path
     """The file; for an inline mapping the file that it is in."""
     entries: Mapping[str, Node]
+    broken: frozenset[str]
+    """Keys that are given but wrong. They are not in ``entries``, and not missing either."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,8 @@ class Merged:
     variables: Variables
     files: tuple[Path, ...]
     """Every file that was read, in reading order."""
+    broken: frozenset[str]
+    """Keys that some file gives wrongly: what depends on them is not judged."""
 
 
 def collect(path: Path, *, arch: str, variables: Variables, report: Report) -> Merged | None:
@@ -57,7 +61,7 @@ def collect(path: Path, *, arch: str, variables: Variables, report: Report) -> M
     if gathered is None:
         return None
     entries, known = gathered
-    return Merged(entries=entries, variables=known, files=tuple(collector.read))
+    return Merged(entries=entries, variables=known, files=tuple(collector.read), broken=frozenset(collector.broken))
 
 
 @dataclass
@@ -65,6 +69,7 @@ class _Collector:
     arch: str
     report: Report
     read: list[Path] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
 
     def file(
         self, path: Path, *, outer: Variables, chain: tuple[Path, ...], asked_by: Node | None
@@ -105,6 +110,7 @@ class _Collector:
             root.say(self.report, f"a manifest must be a mapping of keys, not {kind_of(root)}")
             return None
         fragment = read_fragment(root, path=path, arch=self.arch, report=self.report)
+        self.broken |= fragment.broken
         known = {**_own_variables(fragment, self.report), **outer}
         merged = dict(fragment.entries)
         for asked in self._unconditional(fragment):
@@ -170,7 +176,9 @@ def read_fragment(root: Node, *, path: Path, arch: str, report: Report) -> Fragm
             entries[name] = item.with_value((item,))
     for name, item in by_arch.items():
         _take_arch_packages(entries, item, name=name, arch=arch, report=report)
-    return Fragment(path=path, entries=entries)
+    names = {alias: key.name for key in TABLE for alias in (key.name, *key.aliases)}
+    broken = {names[name] for name in ordinary if name in names} - entries.keys()
+    return Fragment(path=path, entries=entries, broken=frozenset(broken))
 
 
 def _take_arch_packages(entries: dict[str, Node], item: Node, *, name: str, arch: str, report: Report) -> None:

@@ -87,6 +87,9 @@ class Record(Shape):
 
     fields: tuple[Key, ...]
 
+    def fits(self, node: Node) -> bool:
+        return isinstance(node.value, Mapping)
+
     def check(self, node: Node, report: Report) -> None:
         if not isinstance(node.value, Mapping):
             node.say(report, f"must be {self.words()}, not {kind_of(node)}")

@@ -32,7 +32,7 @@ _LEVELS = {"lz4": 0, "none": 0, "lz4hc": 12, "zstd": 22}
 
 def resolve(merged: Merged, *, arch: str, today: date, report: Report) -> Manifest:
     """The manifest. It means something only if ``report`` holds no error afterwards."""
-    reader = _Reader(entries=merged.entries, variables=merged.variables, report=report)
+    reader = _Reader(entries=merged.entries, variables=merged.variables, report=report, broken=merged.broken)
     ours = reader.below("nestos")
     backend = Backend(ours.text("backend") or Backend.APT)
     packages = _packages(reader, ours, backend=backend)
@@ -64,6 +64,7 @@ class _Reader:
     entries: Mapping[str, Node]
     variables: condition.Variables
     report: Report
+    broken: frozenset[str] = frozenset()
 
     def below(self, key: str) -> _Reader:
         """A reader of the mapping under ``key``; of nothing where it is absent."""
@@ -88,7 +89,7 @@ class _Reader:
 
     def demand(self, key: str, why: str) -> None:
         """Reports a key that must be there and is not."""
-        if key not in self.entries:
+        if key not in self.entries and key not in self.broken:
             self.report.extend([Finding(severity=Severity.ERROR, message=f'"{key}" is missing: {why}')])
 
     def data(self, key: str) -> dict[str, object]:
@@ -145,7 +146,7 @@ def _chosen(reader: _Reader, key: str, known: Mapping[str, Repository]) -> tuple
     if key == "repos":
         reader.demand("repos", "packages come from repositories")
     for node in reader.nodes(key):
-        if node.text not in known:
+        if node.text not in known and "repositories" not in reader.broken:
             hint = nearest(node.text, known)
             node.say(reader.report, f'no repository "{node.text}" is defined in "repositories"{hint}')
     return tuple(known[name] for name in reader.texts(key) if name in known)

@@ -21,6 +21,10 @@ class Shape(ABC):
     """One kind of value."""
 
     @abstractmethod
+    def fits(self, node: Node) -> bool:
+        """True if the node is of the right kind (text, list, mapping), whatever is in it."""
+
+    @abstractmethod
     def check(self, node: Node, report: Report) -> None:
         """Reports everything that is wrong with ``node`` and below."""
 
@@ -31,6 +35,10 @@ class Shape(ABC):
     @abstractmethod
     def words(self) -> str:
         """The shape for people: ``list of text``."""
+
+
+def _is_number(node: Node) -> bool:
+    return isinstance(node.value, (int, float)) and not isinstance(node.value, bool)
 
 
 def _wrong(node: Node, report: Report, shape: Shape) -> None:
@@ -47,15 +55,16 @@ class Text(Shape):
     """What the pattern wants, in words."""
     numbers: bool = False
 
+    def fits(self, node: Node) -> bool:
+        return isinstance(node.value, str) or (self.numbers and _is_number(node))
+
     def check(self, node: Node, report: Report) -> None:
-        if isinstance(node.value, str) or (
-            self.numbers and isinstance(node.value, (int, float)) and not isinstance(node.value, bool)
-        ):
+        if self.fits(node):
             if not re.fullmatch(self.pattern, node.text):
                 wanted = f": it must be {self.meaning}" if self.meaning else ""
                 node.say(report, f'"{node.text}" is not usable here{wanted}' if node.text else "must not be empty")
             return
-        if isinstance(node.value, (int, float)):
+        if _is_number(node):
             node.say(report, f'must be {self.words()}; write it in quotes: "{node.raw}"')
             return
         _wrong(node, report, self)
@@ -79,8 +88,11 @@ class Choice(Shape):
     """Values that rpm-ostree knows and this does not do, with the reason."""
     numbers: bool = False
 
+    def fits(self, node: Node) -> bool:
+        return isinstance(node.value, str) or (self.numbers and _is_number(node))
+
     def check(self, node: Node, report: Report) -> None:
-        text = node.text if isinstance(node.value, str) or self.numbers else ""
+        text = node.text if self.fits(node) else ""
         if text in self.options:
             return
         if text in self.refused:
@@ -103,6 +115,9 @@ class Flag(Shape):
 
     refused: Mapping[bool, str] = field(default_factory=dict)
 
+    def fits(self, node: Node) -> bool:
+        return isinstance(node.value, bool)
+
     def check(self, node: Node, report: Report) -> None:
         if not isinstance(node.value, bool):
             hint = " (YAML 1.2 knows only true and false)" if node.text.lower() in {"yes", "no", "on", "off"} else ""
@@ -124,10 +139,13 @@ class Whole(Shape):
     least: int = 0
     most: int = 2**63 - 1
 
+    def fits(self, node: Node) -> bool:
+        return isinstance(node.value, int) and not isinstance(node.value, bool)
+
     def check(self, node: Node, report: Report) -> None:
-        if not isinstance(node.value, int) or isinstance(node.value, bool):
+        if not self.fits(node):
             _wrong(node, report, self)
-        elif not self.least <= node.value <= self.most:
+        elif not self.least <= node.number <= self.most:
             node.say(report, f"{node.value} is outside {self.least} to {self.most}")
 
     def schema(self) -> Schema:
@@ -140,6 +158,10 @@ class Whole(Shape):
 @dataclass(frozen=True, kw_only=True)
 class Anything(Shape):
     """Any value: it is handed on, not understood."""
+
+    def fits(self, node: Node) -> bool:
+        del node
+        return True
 
     def check(self, node: Node, report: Report) -> None:
         del node, report
@@ -158,6 +180,9 @@ class ListOf(Shape):
     item: Shape
     single: bool = False
     least: int = 0
+
+    def fits(self, node: Node) -> bool:
+        return isinstance(node.value, tuple) or (self.single and self.item.fits(node))
 
     def check(self, node: Node, report: Report) -> None:
         if not isinstance(node.value, tuple):
@@ -178,8 +203,9 @@ class ListOf(Shape):
         return {"anyOf": [self.item.schema(), listed]} if self.single else listed
 
     def words(self) -> str:
-        start = f"{self.item.words()} or a" if self.single else "a"
-        return f"{start} list of {self.item.words().removeprefix('a ')}"
+        one = self.item.words()
+        listed = "a list of texts" if one == "text" else f"a list, each item {one}"
+        return f"{one}, or a list of such" if self.single else listed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +214,9 @@ class Row(Shape):
 
     items: tuple[Shape, ...]
     names: tuple[str, ...]
+
+    def fits(self, node: Node) -> bool:
+        return isinstance(node.value, tuple)
 
     def check(self, node: Node, report: Report) -> None:
         if not isinstance(node.value, tuple) or len(node.value) != len(self.items):
@@ -215,6 +244,9 @@ class MapOf(Shape):
     known: tuple[str, ...] = ()
     """If given, only these keys."""
 
+    def fits(self, node: Node) -> bool:
+        return isinstance(node.value, Mapping)
+
     def check(self, node: Node, report: Report) -> None:
         if not isinstance(node.value, Mapping):
             _wrong(node, report, self)
@@ -232,40 +264,29 @@ class MapOf(Shape):
         return {"type": "object", "propertyNames": names, "additionalProperties": self.item.schema()}
 
     def words(self) -> str:
-        return f"a mapping from {self.meaning} to {self.item.words().removeprefix('a ')}"
+        return f"a mapping from {self.meaning} to {self.item.words()}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Either(Shape):
-    """One of several shapes that differ in kind, chosen by ``chooses``: the first whose kind fits is checked."""
+    """The first of several shapes whose kind fits."""
 
     options: tuple[Shape, ...]
+    label: str = ""
+    """The options in words, where the sum of their own is clumsy."""
+
+    def fits(self, node: Node) -> bool:
+        return any(shape.fits(node) for shape in self.options)
 
     def check(self, node: Node, report: Report) -> None:
-        best: Report | None = None
         for shape in self.options:
-            trial = Report()
-            shape.check(node, trial)
-            if not trial.is_fatal:
-                report.extend(trial)
+            if shape.fits(node):
+                shape.check(node, report)
                 return
-            deepest = max(len(item.path) for item in trial)
-            if deepest > len(node.path) or _same_kind(shape, node):
-                best = trial
-        if best is not None:
-            report.extend(best)
-        else:
-            _wrong(node, report, self)
+        _wrong(node, report, self)
 
     def schema(self) -> Schema:
         return {"anyOf": [shape.schema() for shape in self.options]}
 
     def words(self) -> str:
-        return ", or ".join(shape.words() for shape in self.options)
-
-
-def _same_kind(shape: Shape, node: Node) -> bool:
-    """True if the kind fits, so that what is wrong lies in the value."""
-    kinds: dict[type[Shape], type | tuple[type, ...]] = {Text: str, Whole: int, ListOf: tuple, MapOf: Mapping}
-    wanted = kinds.get(type(shape))
-    return wanted is not None and isinstance(node.value, wanted) and not isinstance(node.value, bool)
+        return self.label or ", or ".join(shape.words() for shape in self.options)

@@ -22,13 +22,18 @@ UNIT = Text(
     pattern=r"[A-Za-z0-9:_.\\@-]+\.(service|socket|target|timer|path|mount|automount|swap|slice|scope|device)",
     meaning='a unit name with its suffix, such as "docker.socket"',
 )
-_INCLUDE = ListOf(item=Either(options=(_PATH, MapOf(item=Anything(), meaning="key"))), single=True)
+_INCLUDE = ListOf(
+    item=Either(options=(_PATH, MapOf(item=Anything(), meaning="key")), label="a path (or a manifest in place)"),
+    single=True,
+)
 _ACCOUNT_CHECK_NOTE = (
     "`{type: none}` checks nothing, `{type: previous}` compares with the previous commit, "
     "`{type: file, filename: F}` with a file beside the manifest, `{type: data, entries: {name: id}}` with the table. "
     "Every entry must exist with the same id or the compose fails."
 )
-_IDS = Either(options=(Whole(most=2**32 - 2), ListOf(item=Whole(most=2**32 - 2), least=1)))
+_IDS = Either(
+    options=(Whole(most=2**32 - 2), ListOf(item=Whole(most=2**32 - 2), least=1)), label="an id, or `[uid, gid]`"
+)
 
 
 ACCOUNT_CHECK = Record(
@@ -83,7 +88,7 @@ IDENTITY = (
     Key(
         name="variables",
         shape=MapOf(
-            item=Either(options=(Text(pattern=r"(?s).*"), Flag(), Whole(least=-(2**63)), Text(numbers=True))),
+            item=Either(options=(Flag(), Text(pattern=r"(?s).*", numbers=True)), label="a text, a number or a boolean"),
             keys=r"[A-Za-z_][A-Za-z0-9_-]*",
             meaning="variable name",
         ),
@@ -393,7 +398,7 @@ def _without_effect(name: str, reason: str, *aliases: str) -> Key:
 
 
 OTHERS = (
-    _refused("repo-packages", "pin with the priority of a repository, or in a lock file"),
+    _refused("repo-packages", "lock the versions instead"),
     _refused("ima", "files carry no IMA signatures"),
     _refused("cliwrap", "commands are not wrapped"),
     _refused("cliwrap-binaries", "commands are not wrapped"),
