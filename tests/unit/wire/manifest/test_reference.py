@@ -42,13 +42,14 @@ def test_the_example_at_the_top_is_a_good_manifest(book: Book) -> None:
 def test_every_treefile_key_of_the_original_has_a_row() -> None:
     # The names in rpm-ostree's docs/treefile.md, 2026.2.
     original = """
-        ref edition metadata gpg-key repos selinux ignore-devices ima boot-location etc-group-members install-langs
-        mutate-os-release documentation packages exclude-packages repo-packages ostree-layers ostree-override-layers
-        container-cmd recommends units default-target initramfs-args rpmdb rpmdb-normalize selinux-label-version cliwrap
-        cliwrap-binaries readonly-executables remove-files remove-from-packages preserve-passwd check-passwd
-        check-groups ignore-removed-users ignore-removed-groups releasever automatic-version-prefix
-        automatic-version-suffix add-commit-metadata postprocess-script postprocess include arch-include conditional-include container
-        add-files tmp-is-dir machineid-compat platform-module variables repo_metadata lockfile-repos repovars opt-usrlocal
+        ref edition metadata gpg-key repos selinux ignore-devices ima boot-location etc-group-members
+        install-langs mutate-os-release documentation packages exclude-packages repo-packages ostree-layers
+        ostree-override-layers container-cmd recommends units default-target initramfs-args rpmdb
+        rpmdb-normalize selinux-label-version cliwrap cliwrap-binaries readonly-executables remove-files
+        remove-from-packages preserve-passwd check-passwd check-groups ignore-removed-users
+        ignore-removed-groups releasever automatic-version-prefix automatic-version-suffix add-commit-metadata
+        postprocess-script postprocess include arch-include conditional-include container add-files tmp-is-dir
+        machineid-compat platform-module variables repo_metadata lockfile-repos repovars opt-usrlocal
         no-initramfs bootstrap_packages
     """
     known = {name for key in TABLE for name in _names(key)}
