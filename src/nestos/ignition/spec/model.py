@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Required, TypedDict
+from typing import Any, Required, TypedDict
 
 
 class Header(TypedDict, total=False):
@@ -154,10 +154,10 @@ class Link(Node, total=False):
 class Storage(TypedDict, total=False):
     """Disks, and what is on them. The block devices' entries are not typed until a stage works on them."""
 
-    disks: list[dict[str, object]]
-    raid: list[dict[str, object]]
-    luks: list[dict[str, object]]
-    filesystems: list[dict[str, object]]
+    disks: list[dict[str, Any]]
+    raid: list[dict[str, Any]]
+    luks: list[dict[str, Any]]
+    filesystems: list[dict[str, Any]]
     files: list[File]
     directories: list[Directory]
     links: list[Link]

@@ -1,0 +1,102 @@
+"""Which files the engine needs to run, so that exactly these go into the initramfs.
+
+Run by the dracut module in the tree that the initramfs is made for:
+
+    python3 -m nestos.ignition.engine.closure              prints every file
+    python3 -m nestos.ignition.engine.closure --into=DIR   puts the program and its modules, compiled, below DIR, and
+                                                           prints what is left to install: interpreter and libraries
+
+Compiled modules stand in the place of their sources (``x.pyc`` for ``x.py``), are not checked against them and so
+cannot be recompiled at boot: in the initramfs time stamps do not hold, and compiling takes longer than running.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import py_compile
+import sys
+import sysconfig
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TextIO
+
+import nestos
+from nestos.ignition.engine import parts
+
+PROGRAM = "/usr/bin/ignition"
+_PROGRAM_MODE = 0o755
+
+ENTRY = "nestos.cli.ignition"
+
+LATE = (
+    "encodings.idna",  # getaddrinfo(3) is given host names in this encoding
+    "encodings.ascii",
+    "encodings.latin_1",  # HTTP headers
+    "traceback",  # an error of ours should be readable
+)
+"""Modules that the standard library imports only when it comes to that."""
+
+_ONLY_HERE = frozenset({"__main__", "runpy", "py_compile", "sysconfig", "site", "sitecustomize", "usercustomize"})
+
+
+def modules() -> list[Path]:
+    """The files of all modules that the engine can load, by importing every one of them."""
+    for name in (ENTRY, *parts.all_parts(), *LATE):
+        importlib.import_module(name)
+    homes = (Path(sysconfig.get_path("stdlib")), Path(nestos.__file__).parent)
+    found = {Path(os.__file__)}  # by it the interpreter finds its library
+    for name, module in list(sys.modules.items()):
+        if name not in _ONLY_HERE and name != __name__ and getattr(module, "__file__", None):
+            found.add(Path(str(module.__file__)))
+    return sorted(path for path in found if any(path.is_relative_to(home) for home in homes))
+
+
+def files() -> list[Path]:
+    """All files: the interpreter under both its names, modules, extension libraries."""
+    return [*_interpreter(), *modules()]
+
+
+def _interpreter() -> list[Path]:
+    executable = Path(getattr(sys, "_base_executable", sys.executable))
+    return sorted({executable, executable.resolve()})
+
+
+def program_text(interpreter: Path, package: Path) -> str:
+    """The program: it skips the interpreter's search for site packages, which costs time, and names the only one."""
+    return (
+        f"#!{interpreter} -IS\n"
+        "import sys\n\n"
+        f"sys.path.append({str(package)!r})\n\n"
+        "from nestos.cli.ignition import program\n\n"
+        "sys.exit(program())\n"
+    )
+
+
+def put_into(folder: Path) -> list[Path]:
+    """Writes the program and the compiled modules below ``folder``; returns the files that are left to install."""
+    left = _interpreter()
+    for path in modules():
+        if path.suffix != ".py":
+            left.append(path)
+            continue
+        target = folder.joinpath(*path.parts[1:]).with_suffix(".pyc")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+        py_compile.compile(str(path), cfile=str(target), dfile=str(path), doraise=True, invalidation_mode=mode)
+    program = folder.joinpath(*Path(PROGRAM).parts[1:])
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text(program_text(_interpreter()[0], Path(nestos.__file__).parents[1]))
+    program.chmod(_PROGRAM_MODE)
+    return left
+
+
+def main(arguments: Sequence[str], output: TextIO) -> None:
+    """Prints files, one a line."""
+    into = [word.removeprefix("--into=") for word in arguments if word.startswith("--into=")]
+    listed: Iterable[Path] = put_into(Path(into[-1])) if into else files()
+    output.writelines(f"{path}\n" for path in listed)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:], sys.stdout)

@@ -1,0 +1,1 @@
+"""What the files stage writes: accounts, nodes, units, the result."""

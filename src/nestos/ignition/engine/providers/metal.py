@@ -1,0 +1,11 @@
+"""Bare metal: the config comes from the kernel command line or from a file in the initramfs, never from here."""
+
+from __future__ import annotations
+
+from nestos.ignition.engine.job import Job
+
+
+def fetch_config(job: Job) -> bytes | None:
+    """None: there is nothing to ask."""
+    job.log.info("no config provided by the platform")
+    return None

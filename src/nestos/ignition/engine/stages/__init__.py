@@ -1,0 +1,1 @@
+"""One module for each stage, with ``run(job)``; a stage that returns has succeeded."""

@@ -1,0 +1,34 @@
+"""Gets the config, over a network if need be, and leaves it for the other stages."""
+
+from __future__ import annotations
+
+from nestos.ignition.engine import parts
+from nestos.ignition.engine.acquire import Acquired, acquire
+from nestos.ignition.engine.job import Job
+from nestos.ignition.engine.transport import Transport
+
+
+def run(job: Job) -> None:
+    """Leaves the config and the state."""
+    transport = Transport(machine=job.machine, log=job.log, total_seconds=job.settings.fetch_timeout_seconds, proxy={})
+    keep(job, acquire(job, transport=transport))
+
+
+def keep(job: Job, acquired: Acquired) -> None:
+    """Writes state and config, the config last: where there is a config, the rest is there."""
+    state = job.read_state()
+    state["fetchedConfigs"] = acquired.sources
+    job.write_state(state)
+    job.write_config(acquired.config)
+    if not job.machine.journal_socket.exists():
+        return
+    journal = parts.load(parts.JOURNAL)
+    for entry in acquired.sources:
+        journal.send(
+            job.machine.journal_socket,
+            f"fetched {entry['kind']} config from {entry['source']}",
+            message_id=journal.CONFIG_FETCHED,
+            IGNITION_CONFIG_TYPE=entry["kind"],
+            IGNITION_CONFIG_SRC=entry["source"],
+            IGNITION_CONFIG_REFERENCED=str(entry["referenced"]).lower(),
+        )

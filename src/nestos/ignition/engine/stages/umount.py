@@ -1,0 +1,10 @@
+"""The file systems that the mount stage mounted, unmounted."""
+
+from __future__ import annotations
+
+from nestos.ignition.engine.job import Job, refuse
+
+
+def run(job: Job) -> None:
+    """Nothing to do without file systems; with any, refuses."""
+    refuse(job.read_config(), ("storage", "filesystems"))

@@ -1,0 +1,157 @@
+"""Fetching a resource: the right fetcher for its scheme, then decompression and verification on the way to a file."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from dataclasses import dataclass, replace
+from typing import IO, Any
+
+from nestos.base.errors import NestosError, VerificationError
+from nestos.ignition.engine import parts
+from nestos.ignition.engine.log import Log
+from nestos.ignition.engine.machine import Machine
+from nestos.ignition.spec.model import Config, Header, Proxy, Resource
+from nestos.ignition.spec.rules.resources import scheme_of
+
+_GZIP = 16 + zlib.MAX_WBITS
+_RESPONSE_HEADERS_SECONDS = 10.0
+
+
+class NeedsNetworkError(NestosError):
+    """Something can only be fetched over a network, and this run must do without one."""
+
+    kind = "needs-network"
+
+
+class FetchError(NestosError):
+    """A resource cannot be fetched."""
+
+    kind = "fetch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transport:
+    """How fetchers reach the world.
+
+    ``offline``: they must not. ``total_seconds``: for one resource with all its attempts, 0 is unlimited.
+    ``header_seconds``: until a server begins to answer. ``authorities``: certificates in PEM, trusted besides the
+    system's.
+    """
+
+    machine: Machine
+    log: Log
+    offline: bool = False
+    total_seconds: float = 0.0
+    header_seconds: float = _RESPONSE_HEADERS_SECONDS
+    proxy: Proxy
+    authorities: tuple[str, ...] = ()
+
+    def configured(self, config: Config) -> Transport:
+        """This transport with the timeouts, proxy and authorities of ``config``; fetches the authorities."""
+        ignition = config["ignition"]
+        timeouts = ignition.get("timeouts", {})
+        listed = ignition.get("security", {}).get("tls", {}).get("certificateAuthorities", [])
+        fetched = tuple(fetch_bytes(entry, transport=self).decode("ascii", "replace") for entry in listed)
+        return replace(
+            self,
+            total_seconds=float(timeouts.get("httpTotal", 0)),
+            header_seconds=float(timeouts.get("httpResponseHeaders", _RESPONSE_HEADERS_SECONDS)),
+            proxy=ignition.get("proxy", {}),
+            authorities=fetched,
+        )
+
+
+class Sink:
+    """Takes the bytes of a resource as they come, decompresses them and hashes what is left, into a file.
+
+    A fetcher that has to begin again calls ``restart``; the one who fetches calls ``finish`` at the end.
+    """
+
+    def __init__(self, file: IO[bytes], resource: Resource) -> None:
+        self._file = file
+        self._start = file.tell()
+        self._gzip = resource.get("compression") == "gzip"
+        self._wanted = resource.get("verification", {}).get("hash")
+        self.headers: list[Header] = resource.get("httpHeaders", [])
+        self.restart()
+
+    def restart(self) -> None:
+        """Forgets everything that was written."""
+        self._file.seek(self._start)
+        self._file.truncate()
+        self._decompressor = zlib.decompressobj(_GZIP) if self._gzip else None
+        self._fed = False
+        self._digest: Any = parts.load(parts.DIGEST).start(self._wanted) if self._wanted is not None else None
+
+    def write(self, data: bytes) -> None:
+        """Takes the next bytes. Raises ``FetchError`` if they cannot be decompressed."""
+        if self._decompressor is None:
+            self._keep(data)
+            return
+        while data:
+            if self._decompressor.eof:  # a gzip file may be several, one behind the other
+                self._decompressor = zlib.decompressobj(_GZIP)
+            self._fed = True
+            try:
+                self._keep(self._decompressor.decompress(data))
+            except zlib.error as error:
+                raise FetchError(f"the contents are not valid gzip data: {error}") from error
+            data = self._decompressor.unused_data
+
+    def _keep(self, data: bytes) -> None:
+        self._file.write(data)
+        if self._digest is not None:
+            self._digest.update(data)
+
+    def finish(self) -> None:
+        """Checks that all is there. Raises ``FetchError`` or ``VerificationError``."""
+        if self._decompressor is not None and not (self._fed and self._decompressor.eof):
+            raise FetchError("the contents are not valid gzip data: they end too early")
+        if self._digest is None or self._wanted is None:
+            return
+        function, _, wanted = self._wanted.partition("-")
+        got = self._digest.hexdigest()
+        if got != wanted.lower():
+            raise VerificationError(f"hash verification failed: got {function}-{got}, expected {self._wanted}")
+
+
+def shown(url: str) -> str:
+    """``url`` without what may be secret: user, password, query and contents."""
+    scheme, colon, rest = url.partition(":")
+    if scheme.lower() == "data":
+        return "data:..."
+    rest = rest.partition("?")[0].partition("#")[0]
+    authority, slash, path = rest.removeprefix("//").partition("/")
+    slashes = "//" if rest.startswith("//") else ""
+    return f"{scheme}{colon}{slashes}{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def needs_network(url: str) -> bool:
+    """True if ``url`` can only be fetched over a network."""
+    return scheme_of(url) not in ("data", "")
+
+
+def fetch(resource: Resource, file: IO[bytes], *, transport: Transport) -> None:
+    """Writes what ``resource`` stands for to ``file``, from its position on, verified; an empty source is empty.
+
+    Raises ``NeedsNetworkError`` if the transport is offline and that does not do, ``FetchError``, ``NetworkError``
+    and ``VerificationError``.
+    """
+    url = resource.get("source", "")
+    sink = Sink(file, resource if url else {})
+    if url:
+        if needs_network(url) and transport.offline:
+            raise NeedsNetworkError(f"{shown(url)} needs a network")
+        module = parts.FETCHERS.get(scheme_of(url))
+        if module is None:
+            raise FetchError(f"URLs of the scheme {scheme_of(url)!r} are not supported by this version: {shown(url)}")
+        parts.load(module).fetch(url, sink=sink, transport=transport)
+    sink.finish()
+
+
+def fetch_bytes(resource: Resource, *, transport: Transport) -> bytes:
+    """What ``resource`` stands for, verified. Raises as ``fetch`` does."""
+    file = io.BytesIO()
+    fetch(resource, file, transport=transport)
+    return file.getvalue()
