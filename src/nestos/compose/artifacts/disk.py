@@ -21,6 +21,7 @@ from nestos.base.log import Progress
 from nestos.compose.artifacts import gpt
 from nestos.host.bootloader import grub, grub_images
 from nestos.host.process import Runner
+from nestos.slots import bootstate
 
 MIB = 1024 * 1024
 _BOOT_IMG = "/usr/lib/grub/i386-pc/boot.img"
@@ -265,7 +266,7 @@ def _boot_tree(spec: DiskSpec, *, folder: Path) -> Path:
     (folder / "grub").mkdir(parents=True)
     (folder / "slot-a").mkdir()
     (folder / "grub" / "grub.cfg").write_text(grub.configuration(grub.Settings(platform=spec.platform)))
-    (folder / "grub" / "grubenv").write_bytes(grub.environment())
+    (folder / "grub" / "grubenv").write_bytes(bootstate.render(bootstate.fresh()))
     shutil.copyfile(spec.kernel, folder / "slot-a" / "vmlinuz")
     shutil.copyfile(spec.initramfs, folder / "slot-a" / "initramfs.img")
     (folder / "slot-a" / "slot.cfg").write_text(

@@ -1,4 +1,4 @@
-"""GRUB's texts: the static ``grub.cfg`` that chooses a slot, the ``slot.cfg`` of each slot, the first environment.
+"""GRUB's texts: the static ``grub.cfg`` that chooses a slot, and the ``slot.cfg`` of each slot.
 
 Pure: settings in, text out. The rules of the choice are those of ``nestos.slots.bootstate.choose``; they are written
 twice, in Python and in GRUB's language, and ``tests/scenarios/grub_choice.py`` compares the two over every state by
@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nestos.base.errors import InputError
-from nestos.host.bootloader import grubenv
 
 ROOT_A_PARTITION = 4
 ROOT_B_PARTITION = 5
@@ -30,7 +29,6 @@ _HEAD = """\
 # It is loaded from the disk that GRUB itself was loaded from; $root is that disk's boot partition.
 
 load_env boot a_state a_tries b_state b_tries booted
-if [ "$boot" = b ]; then pointer=b; other=a; else pointer=a; other=b; fi
 """
 
 # What decides. Kept apart from the rest so that the real GRUB can be asked about every state in one run.
@@ -41,11 +39,11 @@ function examine {
   eval "set state=\\$${1}_state; set tries=\\$${1}_tries; set failed=\\$${1}_failed"
   if [ "$state" != trying -a "$state" != good ]; then return; fi
   if [ -z "$failed" -a "$tries" = 3 ]; then
-    slot=$1; eval "set ${1}_tries=2"
+    set slot=$1; eval "set ${1}_tries=2"
   elif [ -z "$failed" -a "$tries" = 2 ]; then
-    slot=$1; eval "set ${1}_tries=1"
+    set slot=$1; eval "set ${1}_tries=1"
   elif [ -z "$failed" -a "$tries" = 1 ]; then
-    slot=$1; eval "set ${1}_tries=0"
+    set slot=$1; eval "set ${1}_tries=0"
   elif [ "$state" = trying ]; then
     eval "set ${1}_state=bad"
   fi
@@ -55,43 +53,44 @@ function examine {
 function revive {
   if [ -n "$slot" ]; then return; fi
   eval "set state=\\$${1}_state; set failed=\\$${1}_failed"
-  if [ "$state" = good -a -z "$failed" ]; then slot=$1; eval "set ${1}_tries=3"; fi
+  if [ "$state" = good -a -z "$failed" ]; then set slot=$1; eval "set ${1}_tries=3"; fi
 }
 
 # Takes slot $1 as it is.
 function accept {
   if [ -n "$slot" ]; then return; fi
   eval "set failed=\\$${1}_failed"
-  if [ -z "$failed" ]; then slot=$1; fi
+  if [ -z "$failed" ]; then set slot=$1; fi
 }
 
 # Sets $slot: the pointer's slot before the other, in falling order of trust. Empty if neither could be loaded.
 function choose {
-  slot=
+  if [ "$boot" = b ]; then set pointer=b; set other=a; else set pointer=a; set other=b; fi
+  set slot=
   examine $pointer
   examine $other
   revive $pointer
   revive $other
   accept $pointer
   accept $other
-  if [ -n "$slot" ]; then booted=$slot; fi
+  if [ -n "$slot" ]; then set booted=$slot; fi
 }
 """
 
 _START = """\
 # Boots slot $slot; comes back only if its files cannot be loaded.
 function start {
-  roothash=; hash_offset=; kargs=
+  set roothash=; set hash_offset=; set kargs=
   source /slot-$slot/slot.cfg
   if [ -z "$roothash" -o -z "$hash_offset" ]; then return 1; fi
-  if [ $slot = a ]; then own=$a_uuid; passive=$b_uuid; else own=$b_uuid; passive=$a_uuid; fi
-  first=
+  if [ $slot = a ]; then set own=$a_uuid; set passive=$b_uuid; else set own=$b_uuid; set passive=$a_uuid; fi
+  set first=
   if [ -e /ignition.firstboot ]; then
-    ignition_network_kcmdline=
+    set ignition_network_kcmdline=
     source /ignition.firstboot
-    first="ignition.firstboot $ignition_network_kcmdline"
+    set first="ignition.firstboot $ignition_network_kcmdline"
   fi
-  device=/dev/disk/by-partuuid/$own
+  set device=/dev/disk/by-partuuid/$own
   echo "NestOS: starting slot $slot"
   if eval "linux /slot-$slot/vmlinuz \\
       root=/dev/mapper/root rootfstype=erofs ro roothash=$roothash \\
@@ -109,12 +108,19 @@ function give_up {
   eval "set ${slot}_failed=1; set ${slot}_tries=0"
 }
 
+# GRUB 2.12's linux frees the new command line with the old one if a kernel is loaded already, and passes on what it
+# finds at address 0 (grub-core/loader/i386/linux.c). A multiboot without a file complains, but first unloads.
+function forget {
+  if [ "$grub_platform" = pc ]; then multiboot; fi
+}
+
 function automatic {
   choose
   while [ -n "$slot" ]; do
     save_env a_state a_tries b_state b_tries booted
     start
     give_up
+    forget
     choose
   done
   echo "NestOS: neither slot can be loaded; trying again in 30 seconds"
@@ -124,11 +130,12 @@ function automatic {
 
 # A person's own choice spends no try and asks for no state.
 function by_hand {
-  slot=$1
-  booted=$1
+  set slot=$1
+  set booted=$1
   save_env booted
   start
   give_up
+  forget
   automatic
 }
 """
@@ -139,7 +146,7 @@ probe --set=boot_uuid --part-uuid ($root)
 probe --set=a_uuid --part-uuid ($disk,gpt{a})
 probe --set=b_uuid --part-uuid ($disk,gpt{b})
 probe --set=var_uuid --part-uuid ($disk,gpt{var})
-platform={platform}
+set platform={platform}
 """
 
 _CONSOLE = """\
@@ -154,11 +161,11 @@ fi
 
 _MENU = """\
 # Only the escape key stops the countdown: noise on a serial line must not leave a machine in a menu.
-timeout_style=countdown
-timeout={timeout}
-default=automatic
+set timeout_style=countdown
+set timeout={timeout}
+set default=automatic
 for name in a b; do
-  version=none
+  set version=none
   eval "set state=\\$${{name}}_state"
   if [ "$state" = good -o "$state" = trying -o "$state" = bad ]; then source /slot-$name/slot.cfg; fi
   eval "set ${{name}}_title=\\"\\$version, \\$state\\""
@@ -232,8 +239,3 @@ def quoted(text: str) -> str:
     if _PLAIN_WORD.fullmatch(text):
         return text
     return "'" + text.replace("'", "'\\''") + "'"
-
-
-def environment() -> bytes:
-    """The environment block of a fresh image: slot A is good, slot B is empty."""
-    return grubenv.encode({"boot": "a", "a_state": "good", "a_tries": "3", "b_state": "empty", "b_tries": "0"})

@@ -41,8 +41,8 @@ MODULES = (
     "test",
     "true",
 )
-_BIOS_MODULES = ("biosdisk", "serial", "terminal")
-_EFI_MODULES = ("all_video", "efifwsetup", "fat", "serial", "terminal")
+_BIOS_MODULES = ("biosdisk", "multiboot", "serial", "terminal")
+_EFI_MODULES = ("all_video", "fat")
 _TARGETS = {"x86_64": ("x86_64-efi", "BOOTX64.EFI"), "arm64": ("arm64-efi", "BOOTAA64.EFI")}
 
 _SECTOR = 512
