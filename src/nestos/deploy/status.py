@@ -1,0 +1,187 @@
+"""What a node is, runs and boots next: collected once, shown as text or as JSON.
+
+The JSON is an interface: ``schema`` is 1, keys are only ever added within it. Its keys:
+
+- ``booted``, ``next``: the slot that runs and the one that boots next (``a`` or ``b``).
+- ``healthy``: whether this boot reached boot-complete.
+- ``problem``: why the boot state could not be read, else empty.
+- ``slots``: for ``a`` and ``b``: ``state``, ``tries``, ``booted``, ``next``, ``reason`` (why it is bad, else empty) and
+  ``deployment`` (null where the slot holds none) with ``version``, ``commit``, ``ref``, ``timestamp``, ``root_hash``,
+  ``kernel_digest``, ``kargs``.
+- ``denied``: releases that failed here: ``version``, ``commit``, ``reason``, ``time``.
+- ``failure``: why the last boot failed, if that is not accounted for yet, else null.
+- ``transaction``: who changes the node right now (``command``, ``pid``, ``since``), else null.
+- ``update``: ``url`` and ``ref`` followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from nestos.deploy.node import Node, View
+from nestos.deploy.records import BootFailure, Denial, Record
+from nestos.deploy.transaction import Holder, holder
+from nestos.slots.bootstate import BootState, Slot, SlotState
+from nestos.slots.disk import Deployment
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotView:
+    """One slot. ``deployment`` is none while the slot is empty or being written."""
+
+    slot: Slot
+    state: SlotState
+    tries: int
+    is_booted: bool
+    is_next: bool
+    deployment: Deployment | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """The whole answer. ``problem`` is set when the boot state could not be read."""
+
+    booted: Slot
+    next: Slot
+    healthy: bool
+    slots: Mapping[Slot, SlotView]
+    denied: tuple[Denial, ...]
+    failure: BootFailure | None
+    transaction: Holder | None
+    url: str
+    ref: str
+    history: tuple[Record, ...]
+    problem: str = ""
+
+
+def collect(node: Node) -> Status:
+    """Reads everything; a damaged boot state is reported in the status, not raised."""
+    view = node.look()
+    state = view.state or BootState(pointer=node.booted, booted=node.booted)
+    records = node.records
+    follows = state.pending or node.booted
+    mark = records.running()
+    return Status(
+        booted=node.booted,
+        next=follows,
+        healthy=mark is not None and mark.boot_id == node.boot_id,
+        slots={slot: _slot(node, view, state, slot=slot) for slot in Slot},
+        denied=tuple(records.denied().values()),
+        failure=records.boot_failure(),
+        transaction=holder(node.lock),
+        url=node.settings.update_url,
+        ref=node.settings.update_ref or (view.running.ref if view.running else ""),
+        history=tuple(records.history()),
+        problem=view.problem,
+    )
+
+
+def _slot(node: Node, view: View, state: BootState, *, slot: Slot) -> SlotView:
+    status = state.of(slot)
+    is_booted = slot is node.booted
+    # While a slot is being written its record is still that of what it held before.
+    known = is_booted or status.state not in {SlotState.EMPTY, SlotState.WRITING}
+    deployment = view.deployments[slot] if known else None
+    reason = ""
+    if status.state is SlotState.BAD and deployment is not None:
+        reason = node.records.reason_of(slot=str(slot), commit=deployment.commit)
+    return SlotView(
+        slot=slot,
+        state=status.state,
+        tries=status.tries,
+        is_booted=is_booted,
+        is_next=slot is (state.pending or node.booted),
+        deployment=deployment,
+        reason=reason,
+    )
+
+
+def document(status: Status) -> dict[str, Any]:
+    """The JSON form."""
+    return {
+        "schema": SCHEMA,
+        "booted": str(status.booted),
+        "next": str(status.next),
+        "healthy": status.healthy,
+        "problem": status.problem,
+        "slots": {str(slot): _slot_document(view) for slot, view in status.slots.items()},
+        "denied": [asdict(denial) for denial in status.denied],
+        "failure": asdict(status.failure) if status.failure else None,
+        "transaction": asdict(status.transaction) if status.transaction else None,
+        "update": {"url": status.url, "ref": status.ref},
+    }
+
+
+def _slot_document(view: SlotView) -> dict[str, Any]:
+    held = view.deployment
+    wanted = ("version", "commit", "ref", "timestamp", "root_hash", "kernel_digest")
+    return {
+        "state": str(view.state),
+        "tries": view.tries,
+        "booted": view.is_booted,
+        "next": view.is_next,
+        "reason": view.reason,
+        "deployment": {name: getattr(held, name) for name in wanted} | {"kargs": list(held.kargs)} if held else None,
+    }
+
+
+def text(status: Status, *, verbose: bool = False) -> str:
+    """For people: the running slot first, marked with a dot."""
+    lines = [f"State: {_doing(status)}"]
+    if status.problem:
+        lines.append(f"Problem: {status.problem}")
+    source = f"{status.ref} from {status.url}" if status.url else "no repository (set [update] url)"
+    lines.append(f"Updates: {source}")
+    lines.append("Slots:")
+    for slot in (status.booted, status.booted.other):
+        lines += _slot_lines(status.slots[slot], verbose=verbose)
+    if status.denied:
+        lines += ["Failed here, not tried again:"]
+        lines += [f"  {denial.version} ({denial.commit[:12]}): {denial.reason}" for denial in status.denied]
+    if status.failure:
+        lines.append(f"Last failed boot: slot {status.failure.slot}, {status.failure.version}: {status.failure.reason}")
+    if verbose:
+        lines.append("History:")
+        lines += [f"  {_history_line(record)}" for record in status.history[-20:]]
+    return "\n".join(lines)
+
+
+def _doing(status: Status) -> str:
+    if status.transaction:
+        return f"busy: {status.transaction}"
+    if status.next is not status.booted:
+        return f"idle; slot {status.next} boots next, restart to switch"
+    return "idle" if status.healthy else "this boot has not completed yet"
+
+
+def _slot_lines(view: SlotView, *, verbose: bool) -> list[str]:
+    mark = "●" if view.is_booted else " "
+    held = view.deployment
+    words = [str(view.state)]
+    if view.state is SlotState.TRYING or verbose:
+        words.append(f"{view.tries} tries left")
+    if view.is_booted:
+        words.append("running")
+    if view.is_next and not view.is_booted:
+        words.append("boots next")
+    lines = [f"{mark} {view.slot}: {held.version if held else '-'} ({', '.join(words)})"]
+    if view.state is SlotState.WRITING:
+        lines.append(f"{'':>11}an update was interrupted while it wrote this slot; the next one starts it anew")
+    facts = []
+    if held:
+        facts = [("commit", held.commit), ("branch", held.ref), ("made", held.timestamp)]
+    if held and verbose:
+        facts += [("root hash", held.root_hash), ("kernel", held.kernel_digest), ("arguments", " ".join(held.kargs))]
+    if view.reason:
+        facts.append(("reason", view.reason))
+    return lines + [f"{name:>13}  {value}" for name, value in facts if value]
+
+
+def _history_line(record: Record) -> str:
+    detail = f": {record.detail}" if record.detail else ""
+    return f"{record.time}  {record.event:8}  slot {record.slot}  {record.version}{detail}"
