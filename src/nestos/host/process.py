@@ -14,11 +14,14 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeAlias
 
 from nestos.base.errors import CommandError
 
 logger = logging.getLogger(__name__)
+
+Started: TypeAlias = "subprocess.Popen[bytes]"
+"""What ``start`` returns, for callers that may not import ``subprocess``."""
 
 _PASSED_ON = ("PATH", "HOME", "TERM", "TMPDIR", "http_proxy", "https_proxy", "no_proxy")
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -126,7 +129,7 @@ def start(
     environment: Mapping[str, str] | None = None,
     output: IO[bytes] | int | None = None,
     pass_fds: Sequence[int] = (),
-) -> subprocess.Popen[bytes]:
+) -> Started:
     """Starts a long-running process in a session of its own and returns it; the caller ends it."""
     logger.info("%s &", printable(command))
     return subprocess.Popen(

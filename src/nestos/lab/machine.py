@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import tempfile
 from contextlib import suppress
 from dataclasses import replace
@@ -64,7 +63,7 @@ class Machine:
         self._identity = identity
         self._clock = clock or SystemClock()
         self._outlives_us = outlives_us
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: process.Started | None = None
         self._qmp: Qmp | None = None
         self._boot_mark = 0
 
@@ -111,6 +110,13 @@ class Machine:
             raise StateError(f"a power cut with cache=unsafe proves nothing: {', '.join(unsafe)}")
         self._signal()
         self._forget()
+
+    def leave(self) -> None:
+        """Lets go of a machine that ``outlives_us``: it goes on, and whoever knows its sockets may take over."""
+        if self._qmp is not None:
+            self._qmp.close()
+            self._qmp = None
+        self.places = None
 
     def poweroff(self, *, timeout_seconds: float = 120) -> None:
         """Presses the power button and waits until the guest has shut down. Raises ``StateError`` if it does not."""
@@ -170,10 +176,14 @@ class Machine:
 
     def port(self, guest: int) -> int:
         """The port of 127.0.0.1 that leads to port ``guest`` of the machine."""
-        port = forwarded_ports(self.qmp.human("info usernet")).get(guest)
+        port = self.ports().get(guest)
         if port is None:
             raise StateError(f"port {guest} of the machine {self.spec.name} is not forwarded")
         return port
+
+    def ports(self) -> dict[int, int]:
+        """Every forwarded port: of the guest, to that of 127.0.0.1."""
+        return forwarded_ports(self.qmp.human("info usernet")) if self.spec.has_nic else {}
 
     # Working with it
 

@@ -97,6 +97,11 @@ class Qmp:
         if answer:
             raise QmpError(f"QEMU did not save the state {tag!r}: {answer}")
 
+    def poll_events(self) -> list[str]:
+        """The names of all events so far, oldest first, such as ``RESET`` and ``WATCHDOG``."""
+        self.status()  # its answer comes behind every event that QEMU has sent
+        return [str(event["event"]) for event in self.events]
+
     def close(self) -> None:
         """Closes the connection; QEMU goes on."""
         self._socket.close()
