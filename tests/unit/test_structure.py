@@ -31,8 +31,8 @@ EXPORTS: Mapping[str, Sequence[str]] = {
     "nestos.butane": ["VARIANTS", "Translation", "translate"],
     "nestos.butane.variants": ["VARIANTS", "Variant", "Version"],
     "nestos.wire.manifest": [
-        *("AccountCheck", "AccountId", "AddedFile", "Backend", "CheckKind", "Compression", "Manifest"),
-        *("RemovedFromPackage", "Repository", "Script", "digest", "load", "require"),
+        *("AddedFile", "Backend", "Compression", "Manifest", "RemovedFromPackage", "Repository", "Script"),
+        *("SystemUser", "digest", "load", "require"),
     ],
 }
 """Package roots that export names on purpose, and those names. Every other root is empty but for the version."""

@@ -8,29 +8,25 @@ This package needs PyYAML; nodes do not import it.
 from nestos.wire.manifest.identity import digest
 from nestos.wire.manifest.loading import load, require
 from nestos.wire.manifest.model import (
-    AccountCheck,
-    AccountId,
     AddedFile,
     Backend,
-    CheckKind,
     Compression,
     Manifest,
     RemovedFromPackage,
     Repository,
     Script,
+    SystemUser,
 )
 
 __all__ = [
-    "AccountCheck",
-    "AccountId",
     "AddedFile",
     "Backend",
-    "CheckKind",
     "Compression",
     "Manifest",
     "RemovedFromPackage",
     "Repository",
     "Script",
+    "SystemUser",
     "digest",
     "load",
     "require",

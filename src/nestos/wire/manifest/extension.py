@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from nestos.wire.manifest.document import Node
-from nestos.wire.manifest.keys import Key, Merge, Record
-from nestos.wire.manifest.shapes import Choice, Either, ListOf, MapOf, Row, Text, Whole
+from nestos.wire.manifest.keys import Key, Merge, Record, Status
+from nestos.wire.manifest.shapes import Anything, Choice, Either, ListOf, MapOf, Text, Whole
 
 SIZE_PATTERN = r"[1-9][0-9]* ?(B|KiB|MiB|GiB)"
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -60,7 +60,7 @@ REPOSITORY = Record(
 REPOSITORIES = Key(
     name="repositories",
     shape=MapOf(item=REPOSITORY, keys=r"[A-Za-z0-9._-]+", meaning="repository name"),
-    note="What the names in `repos` and `lockfile-repos` stand for.",
+    note="What the names in `repos` stand for.",
     merge=Merge.UPDATE,
     substitutes=True,
     example="repositories: {debian: {suite: trixie, components: [main]}}",
@@ -101,9 +101,10 @@ BOOT = Record(
         ),
         Key(
             name="tries",
-            shape=Whole(least=1, most=3),
-            note="How often a new version may fail to reach boot-complete before the node goes back.",
-            default="2",
+            shape=Anything(),
+            note="Tries of a new version.",
+            status=Status.REFUSED,
+            reason="it is a node's setting: add a file to /usr/lib/nestos/nestos.conf.d with [boot] tries",
         ),
     )
 )
@@ -165,17 +166,6 @@ EXTENSION = Key(
                 shape=MapOf(item=_ID, keys=_ACCOUNT, meaning="group name"),
                 note="System groups created before packages are installed: `name: gid`.",
                 merge=Merge.UPDATE,
-            ),
-            Key(
-                name="esp-files",
-                shape=ListOf(
-                    item=Row(
-                        items=(Text(), Text(pattern=r"/[^\x00]+", meaning="an absolute path")),
-                        names=("source", "target"),
-                    )
-                ),
-                note="Files copied to the EFI system partition, as `add-files`.",
-                merge=Merge.JOIN,
             ),
         )
     ),

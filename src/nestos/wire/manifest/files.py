@@ -1,4 +1,4 @@
-"""Files that a manifest names: scripts, keyrings, account files, and what is copied into the tree.
+"""Files that a manifest names: scripts, and what is copied into the tree.
 
 They are read once, while the manifest is loaded, so that what is hashed is what was judged.
 """
@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from nestos.base.report import Report
 from nestos.wire.manifest.document import Node
-from nestos.wire.manifest.model import AccountId, AddedFile
+from nestos.wire.manifest.model import AddedFile
 
 _ALLOWED = ("usr", "etc", "bin", "sbin", "lib", "lib64")
 
@@ -32,11 +32,8 @@ def read_text(node: Node, report: Report) -> str | None:
         return None
 
 
-def added_files(row: Node, report: Report, *, into_tree: bool) -> list[AddedFile]:
-    """The files that a ``[source, target]`` row stands for; several if the source is a folder.
-
-    ``into_tree=False`` lifts the rule on targets, for files of the EFI system partition.
-    """
+def added_files(row: Node, report: Report) -> list[AddedFile]:
+    """The files that a ``[source, target]`` row stands for; several if the source is a folder."""
     source_node, target_node = row.items
     source = beside(source_node)
     target = PurePosixPath(target_node.text)
@@ -52,14 +49,13 @@ def added_files(row: Node, report: Report, *, into_tree: bool) -> list[AddedFile
     except OSError as error:
         source_node.say(report, f"cannot read {error.filename or source}: {_reason(error)}")
         return []
-    if into_tree:
-        for item in found:
-            if not allowed_target(item.target):
-                target_node.say(
-                    report,
-                    f"{item.target} is not part of the tree: only /usr (but /usr/local), /etc, /bin, /sbin, /lib "
-                    "and /lib64 are",
-                )
+    for item in found:
+        if not allowed_target(item.target):
+            target_node.say(
+                report,
+                f"{item.target} is not part of the tree: only /usr (but /usr/local), /etc, /bin, /sbin, /lib "
+                "and /lib64 are",
+            )
     return found
 
 
@@ -67,22 +63,6 @@ def allowed_target(target: PurePosixPath) -> bool:
     """True for paths that a commit may hold (rpm-ostree's rule for add-files)."""
     parts = target.parts[1:]
     return len(parts) > 1 and parts[0] in _ALLOWED and parts[:2] != ("usr", "local")
-
-
-def account_entries(node: Node, report: Report) -> dict[str, AccountId]:
-    """The entries of a passwd or group file: name and id, and the group's id for a user."""
-    entries: dict[str, AccountId] = {}
-    text = read_text(node, report)
-    for number, line in enumerate((text or "").splitlines(), start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        fields = line.split(":")
-        if len(fields) not in {4, 7} or not fields[2].isdigit():
-            node.say(report, f"{beside(node)}, line {number}: not a line of a passwd or group file")
-            continue
-        gid = int(fields[3]) if len(fields) == 7 and fields[3].isdigit() else None
-        entries[fields[0]] = AccountId(id=int(fields[2]), gid=gid)
-    return entries
 
 
 def _below(folder: Path) -> list[Path]:

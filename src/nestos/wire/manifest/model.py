@@ -15,14 +15,6 @@ class Backend(StrEnum):
     DNF = "dnf"
 
 
-class CheckKind(StrEnum):
-    """What the account files of a new tree are compared with."""
-
-    NONE = "none"
-    PREVIOUS = "previous"
-    FIXED = "fixed"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Repository:
     """One source of packages."""
@@ -70,14 +62,6 @@ class RemovedFromPackage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccountId:
-    """The numbers of a user or group. ``gid`` of a user is None where its own group is created with it."""
-
-    id: int
-    gid: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class SystemUser:
     """A user of the operating system that exists before packages are installed."""
 
@@ -86,18 +70,6 @@ class SystemUser:
     description: str = ""
     home: str = "/nonexistent"
     shell: str = "/usr/sbin/nologin"
-
-
-@dataclass(frozen=True, kw_only=True)
-class AccountCheck:
-    """How the users, or the groups, of a new tree are judged."""
-
-    kind: CheckKind = CheckKind.PREVIOUS
-    """Default PREVIOUS: an id that moves between two releases breaks files in /var."""
-    entries: Mapping[str, AccountId] = field(default_factory=dict)
-    """What FIXED compares with."""
-    forgiven: tuple[str, ...] = ()
-    """Names that may be missing; ``*`` for all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,10 +109,6 @@ class Manifest:
     """The same with the day of the compose filled in."""
     version_suffix: str = "."
     """Stands between prefix and counter."""
-    version_dated: bool = False
-    """True if the template has a date tag: the counter then starts from 0 and is always there."""
-    os_release_version: str | None = None
-    """Text in os-release that the version replaces; None to leave os-release alone."""
     commit_metadata: Mapping[str, object] = field(default_factory=dict)
     metadata: Mapping[str, object] = field(default_factory=dict)
     """For other tools; shapes nothing."""
@@ -149,8 +117,6 @@ class Manifest:
 
     repositories: tuple[Repository, ...] = ()
     """In the order of ``repos``."""
-    lockfile_repositories: tuple[Repository, ...] = ()
-    """Used only for packages that a lock file names."""
     packages: tuple[str, ...] = ()
     """Names, or queries such as ``podman >= 4.1``; each once, included files' first. Holds the kernel package."""
     excluded_packages: tuple[str, ...] = ()
@@ -167,32 +133,19 @@ class Manifest:
     remove_from_packages: tuple[RemovedFromPackage, ...] = ()
     scripts: tuple[Script, ...] = ()
     """Postprocess scripts in the order in which they run; the script file last."""
-    ostree_layers: tuple[str, ...] = ()
-    ostree_override_layers: tuple[str, ...] = ()
 
-    etc_group_members: tuple[str, ...] = ()
-    user_check: AccountCheck = field(default_factory=AccountCheck)
-    group_check: AccountCheck = field(default_factory=AccountCheck)
     system_users: Mapping[str, SystemUser] = field(default_factory=dict)
     """Created before packages are installed, so that ids do not depend on the order of installation."""
     system_groups: Mapping[str, int] = field(default_factory=dict)
     """Likewise: name and number. Holds no group that only ``system_users`` imply."""
 
     initramfs_args: tuple[str, ...] = ()
-    has_initramfs: bool = True
-    is_container: bool = False
-    """A tree without kernel, such as a tools tree."""
-    machineid_compat: bool = True
-    """True: an empty /etc/machine-id; False: none."""
 
     slot_size_bytes: int = 1 << 30
     """Default 1 GiB: three times a tree with two container engines."""
     compression: Compression = field(default_factory=Compression)
     """Default zstd level 3 with 64 KiB clusters: 292 MB where lz4 has 414 MB, for 12 s more on two cores."""
     kargs: tuple[str, ...] = ()
-    boot_tries: int = 2
-    """Tries of a new version before the node goes back; GRUB's counter holds 3 at most."""
-    esp_files: tuple[AddedFile, ...] = ()
 
     sources: tuple[Path, ...] = ()
     """Every manifest file that was read, the main one first."""

@@ -42,7 +42,7 @@ postprocess:
     systemctl --root=/ mask apt-daily.timer
 nestos:
   kernel-package: linux-image-${debarch}
-  boot: {kargs: [console=ttyS0], tries: 2}
+  boot: {kargs: [console=ttyS0]}
 ```
 
 ## Rules

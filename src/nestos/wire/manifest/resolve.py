@@ -15,10 +15,7 @@ from nestos.wire.manifest.document import Node
 from nestos.wire.manifest.extension import size_bytes
 from nestos.wire.manifest.fragments import Merged
 from nestos.wire.manifest.model import (
-    AccountCheck,
-    AccountId,
     Backend,
-    CheckKind,
     Compression,
     Manifest,
     RemovedFromPackage,
@@ -39,15 +36,14 @@ def resolve(merged: Merged, *, arch: str, today: date, report: Report) -> Manife
     fields: dict[str, Any] = {
         **_identity(reader, today=today),
         **_content(reader),
-        **_accounts(reader, ours),
+        **_accounts(ours),
         **_platform(reader, ours),
     }
     repositories = _repositories(reader, backend=backend)
     return Manifest(
         arch=arch,
         backend=backend,
-        repositories=_chosen(reader, "repos", repositories),
-        lockfile_repositories=_chosen(reader, "lockfile-repos", repositories),
+        repositories=_chosen(reader, repositories),
         packages=tuple(packages),
         excluded_packages=_excluded(reader, packages),
         kernel_package=ours.text("kernel-package"),
@@ -116,8 +112,6 @@ def _identity(reader: _Reader, *, today: date) -> dict[str, Any]:
         "version_template": template,
         "version_prefix": prefix,
         "version_suffix": reader.text("automatic-version-suffix") or ".",
-        "version_dated": template is not None and version.has_date(template),
-        "os_release_version": reader.text("mutate-os-release"),
         "commit_metadata": reader.data("add-commit-metadata"),
         "metadata": reader.data("metadata"),
         "gpg_key": reader.text("gpg-key"),
@@ -142,14 +136,13 @@ def _repositories(reader: _Reader, *, backend: Backend) -> dict[str, Repository]
     return found
 
 
-def _chosen(reader: _Reader, key: str, known: Mapping[str, Repository]) -> tuple[Repository, ...]:
-    if key == "repos":
-        reader.demand("repos", "packages come from repositories")
-    for node in reader.nodes(key):
+def _chosen(reader: _Reader, known: Mapping[str, Repository]) -> tuple[Repository, ...]:
+    reader.demand("repos", "packages come from repositories")
+    for node in reader.nodes("repos"):
         if node.text not in known and "repositories" not in reader.broken:
             hint = nearest(node.text, known)
             node.say(reader.report, f'no repository "{node.text}" is defined in "repositories"{hint}')
-    return tuple(known[name] for name in reader.texts(key) if name in known)
+    return tuple(known[name] for name in reader.texts("repos") if name in known)
 
 
 def _packages(reader: _Reader, ours: _Reader, *, backend: Backend) -> dict[str, Node]:
@@ -195,7 +188,7 @@ def _content(reader: _Reader) -> dict[str, Any]:
     for node in reader.nodes("remove-files"):
         if ".." in node.text.split("/") or not node.text.strip("/"):
             node.say(report, f'"{node.text}" is not a path inside the tree')
-    added = [item for row in reader.nodes("add-files") for item in files.added_files(row, report, into_tree=True)]
+    added = [item for row in reader.nodes("add-files") for item in files.added_files(row, report)]
     return {
         "units": reader.texts("units"),
         "default_target": reader.text("default-target"),
@@ -203,8 +196,6 @@ def _content(reader: _Reader) -> dict[str, Any]:
         "remove_files": reader.texts("remove-files"),
         "remove_from_packages": _removed(reader),
         "scripts": tuple(scripts),
-        "ostree_layers": reader.texts("ostree-layers"),
-        "ostree_override_layers": reader.texts("ostree-override-layers"),
     }
 
 
@@ -225,21 +216,14 @@ def _removed(reader: _Reader) -> tuple[RemovedFromPackage, ...]:
     return tuple(found)
 
 
-def _accounts(reader: _Reader, ours: _Reader) -> dict[str, Any]:
-    report = reader.report
+def _accounts(ours: _Reader) -> dict[str, Any]:
     group_nodes = ours.below("groups").entries
     groups = {name: node.number for name, node in group_nodes.items()}
     user_nodes = ours.below("users").entries
     users = {name: _system_user(name, node, groups=groups) for name, node in user_nodes.items()}
-    _report_shared(group_nodes, groups, report)
-    _report_shared(user_nodes, {name: user.uid for name, user in users.items()}, report)
-    return {
-        "etc_group_members": reader.texts("etc-group-members"),
-        "user_check": _check(reader, "check-passwd", forgiven=reader.texts("ignore-removed-users")),
-        "group_check": _check(reader, "check-groups", forgiven=reader.texts("ignore-removed-groups")),
-        "system_users": users,
-        "system_groups": groups,
-    }
+    _report_shared(group_nodes, groups, ours.report)
+    _report_shared(user_nodes, {name: user.uid for name, user in users.items()}, ours.report)
+    return {"system_users": users, "system_groups": groups}
 
 
 def _system_user(name: str, node: Node, *, groups: Mapping[str, int]) -> SystemUser:
@@ -259,47 +243,11 @@ def _report_shared(nodes: Mapping[str, Node], numbers: Mapping[str, int], report
             nodes[name].say(report, f'"{name}" and "{owner}" have the same id {number}')
 
 
-def _check(reader: _Reader, key: str, *, forgiven: tuple[str, ...]) -> AccountCheck:
-    node = reader.entries.get(key)
-    if node is None:
-        return AccountCheck(forgiven=forgiven)
-    kind = node.entries["type"].text
-    needed = {"file": "filename", "data": "entries"}.get(kind)
-    if needed is not None and needed not in node.entries:
-        node.say(reader.report, f'"{needed}" is missing for the type "{kind}"')
-        return AccountCheck(forgiven=forgiven)
-    if kind == "file":
-        entries = files.account_entries(node.entries["filename"], reader.report)
-        return AccountCheck(kind=CheckKind.FIXED, entries=entries, forgiven=forgiven)
-    if kind == "data":
-        entries = _ids(node.entries["entries"].entries, reader.report)
-        return AccountCheck(kind=CheckKind.FIXED, entries=entries, forgiven=forgiven)
-    return AccountCheck(kind=CheckKind(kind), forgiven=forgiven)
-
-
-def _ids(entries: Mapping[str, Node], report: Report) -> dict[str, AccountId]:
-    found: dict[str, AccountId] = {}
-    for name, node in entries.items():
-        numbers = [item.number for item in node.items] if isinstance(node.value, tuple) else [node.number]
-        if len(numbers) > 2:
-            node.say(report, f'"{name}" has {len(numbers)} numbers: write [uid, gid]')
-        found[name] = AccountId(id=numbers[0], gid=numbers[1] if len(numbers) > 1 else None)
-    return found
-
-
 def _platform(reader: _Reader, ours: _Reader) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "initramfs_args": tuple(node.text for node in reader.nodes("initramfs-args")),
-        "has_initramfs": not reader.flag("no-initramfs", default=False),
-        "is_container": reader.flag("container", default=False),
-        "machineid_compat": reader.flag("machineid-compat", default=True),
         "kargs": tuple(node.text for node in ours.below("boot").nodes("kargs")),
     }
-    esp = [item for row in ours.nodes("esp-files") for item in files.added_files(row, reader.report, into_tree=False)]
-    fields["esp_files"] = tuple(esp)
-    tries = ours.below("boot").entries.get("tries")
-    if tries is not None:
-        fields["boot_tries"] = tries.number
     if (size := ours.entries.get("slot-size")) is not None:
         fields["slot_size_bytes"] = size_bytes(size)
         if size_bytes(size) % 4096:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from nestos.wire.manifest.extension import EXTENSION, REPOSITORIES
 from nestos.wire.manifest.keys import Key, Merge, Record, Status
-from nestos.wire.manifest.shapes import Anything, Choice, Either, Flag, ListOf, MapOf, Row, Text, Whole
+from nestos.wire.manifest.shapes import Anything, Choice, Either, Flag, ListOf, MapOf, Row, Text
 
 ARCHITECTURES = ("x86_64", "aarch64", "riscv64", "ppc64le", "s390x", "loongarch64")
 """Base architectures by the kernel's names, as rpm-ostree's ``$basearch``."""
@@ -26,29 +26,6 @@ _INCLUDE = ListOf(
     item=Either(options=(_PATH, MapOf(item=Anything(), meaning="key")), label="a path (or a manifest in place)"),
     single=True,
 )
-_ACCOUNT_CHECK_NOTE = (
-    "`{type: none}` checks nothing, `{type: previous}` compares with the previous commit, "
-    "`{type: file, filename: F}` with a file beside the manifest, `{type: data, entries: {name: id}}` with the table. "
-    "Every entry must exist with the same id or the compose fails."
-)
-_IDS = Either(
-    options=(Whole(most=2**32 - 2), ListOf(item=Whole(most=2**32 - 2), least=1)), label="an id, or `[uid, gid]`"
-)
-
-
-ACCOUNT_CHECK = Record(
-    fields=(
-        Key(
-            name="type",
-            shape=Choice(options=("none", "previous", "file", "data")),
-            note="What to compare with.",
-            required=True,
-        ),
-        Key(name="filename", shape=_PATH, note="For `file`: a passwd or group file, relative to the manifest file."),
-        Key(name="entries", shape=MapOf(item=_IDS), note="For `data`: `name: id` or `name: [uid, gid]`."),
-    )
-)
-
 _CONDITIONAL = Record(
     fields=(
         Key(
@@ -113,13 +90,6 @@ IDENTITY = (
         default="`.`",
     ),
     Key(
-        name="mutate-os-release",
-        shape=Text(numbers=True),
-        note="The text in `VERSION` and `PRETTY_NAME` of os-release that is replaced by the commit's version; "
-        "`OSTREE_VERSION` is added.",
-        substitutes=True,
-    ),
-    Key(
         name="add-commit-metadata",
         shape=MapOf(item=Anything(), meaning="metadata key"),
         note="Metadata of the commit. Texts at the top level take variables.",
@@ -178,12 +148,6 @@ PACKAGES = (
     ),
     REPOSITORIES,
     Key(
-        name="lockfile-repos",
-        shape=ListOf(item=Text()),
-        note="Repositories used only for packages that a lock file names.",
-        merge=Merge.JOIN,
-    ),
-    Key(
         name="packages",
         shape=ListOf(item=PACKAGE),
         note="Packages to install. An entry is split at spaces, unless it is in single quotes inside its own text. "
@@ -205,14 +169,6 @@ PACKAGES = (
         shape=Flag(refused={True: "documentation never reaches a node, licences always do"}),
         note="Keep manual pages and other documentation. Unlike rpm-ostree's, the default is off.",
         default="`false`",
-    ),
-    Key(
-        name="install-langs",
-        shape=ListOf(item=Text()),
-        note="Translations to keep.",
-        merge=Merge.JOIN,
-        status=Status.REFUSED,
-        reason="translations are always left out",
     ),
 )
 
@@ -265,51 +221,6 @@ CONTENT = (
         shape=_PATH,
         note="A script file, run after all of `postprocess`.",
     ),
-    Key(
-        name="ostree-layers",
-        shape=ListOf(item=Text()),
-        note="OSTree refs checked out over the packages.",
-        merge=Merge.JOIN,
-        status=Status.REFUSED,
-        reason="use add-files with a folder",
-    ),
-    Key(
-        name="ostree-override-layers",
-        shape=ListOf(item=Text()),
-        note="As `ostree-layers`, replacing files.",
-        merge=Merge.JOIN,
-        status=Status.REFUSED,
-        reason="use add-files with a folder",
-    ),
-)
-
-ACCOUNTS = (
-    Key(
-        name="etc-group-members",
-        shape=ListOf(item=Text(pattern=r"[A-Za-z_][A-Za-z0-9_-]*", meaning="a group name")),
-        note="Groups that people are members of: kept in `/etc/group`, not in the tree's own table.",
-        merge=Merge.JOIN,
-    ),
-    Key(name="check-passwd", shape=ACCOUNT_CHECK, note=_ACCOUNT_CHECK_NOTE, default="`{type: previous}`"),
-    Key(name="check-groups", shape=ACCOUNT_CHECK, note="As `check-passwd`, for groups.", default="`{type: previous}`"),
-    Key(
-        name="ignore-removed-users",
-        shape=ListOf(item=Text()),
-        note="Users whose absence the check forgives; `*` for all.",
-        merge=Merge.JOIN,
-    ),
-    Key(
-        name="ignore-removed-groups",
-        shape=ListOf(item=Text()),
-        note="Groups whose absence the check forgives; `*` for all.",
-        merge=Merge.JOIN,
-    ),
-    Key(
-        name="preserve-passwd",
-        shape=Flag(refused={False: "ids of accounts always stay the same from commit to commit"}),
-        note="Keep the ids of the previous commit.",
-        default="`true`",
-    ),
 )
 
 PLATFORM = (
@@ -334,16 +245,15 @@ PLATFORM = (
     ),
     Key(
         name="no-initramfs",
-        shape=Flag(),
-        note="Build no initramfs. Such a tree cannot be a slot of a node.",
+        shape=Flag(refused={True: "a slot without initramfs does not boot"}),
+        note="Build no initramfs.",
         default="`false`",
     ),
     Key(
         name="machineid-compat",
-        shape=Flag(),
-        note="`true` leaves an empty `/etc/machine-id`, so that the first boot keeps the enabled units as composed; "
-        "`false` leaves none, so that systemd applies all presets on the first boot.",
-        default="`true`",
+        shape=Flag(refused={True: "the first start of a node is a first boot to systemd, which applies presets"}),
+        note="Leave an empty `/etc/machine-id`. Unlike rpm-ostree's, the default is off.",
+        default="`false`",
     ),
     Key(
         name="tmp-is-dir",
@@ -359,8 +269,8 @@ PLATFORM = (
     ),
     Key(
         name="container",
-        shape=Flag(),
-        note="The tree is for a container: no kernel, no initramfs, nothing for `/boot`.",
+        shape=Flag(refused={True: "trees are for nodes, with a kernel"}),
+        note="The tree is for a container.",
         default="`false`",
     ),
     Key(
@@ -397,7 +307,14 @@ def _without_effect(name: str, reason: str, *aliases: str) -> Key:
     )
 
 
+_IDS_FIXED = "every system account has its id in nestos.users or nestos.groups, and the compose checks it"
+_LAYERS = "use add-files with a folder"
+
 OTHERS = (
+    _refused("lockfile-repos", "locked packages come from repos"),
+    _refused("install-langs", "translations are always left out"),
+    _refused("ostree-layers", _LAYERS),
+    _refused("ostree-override-layers", _LAYERS),
     _refused("repo-packages", "lock the versions instead"),
     _refused("ima", "files carry no IMA signatures"),
     _refused("cliwrap", "commands are not wrapped"),
@@ -406,6 +323,13 @@ OTHERS = (
     _refused("platform-module", "there are no RPM modules"),
     _refused("repovars", "give the values in repositories"),
     _refused("rojig", "rpm-ostree itself dropped it"),
+    _without_effect("mutate-os-release", "os-release always carries the version"),
+    _without_effect("etc-group-members", "all groups are in /etc/group, which keeps a node's own changes"),
+    _without_effect("check-passwd", _IDS_FIXED),
+    _without_effect("check-groups", _IDS_FIXED),
+    _without_effect("ignore-removed-users", _IDS_FIXED),
+    _without_effect("ignore-removed-groups", _IDS_FIXED),
+    _without_effect("preserve-passwd", _IDS_FIXED),
     _without_effect("rpmdb", "the package database is written by the tree's own tools"),
     _without_effect("rpmdb-normalize", "the package database is always made repeatable"),
     _without_effect("selinux-label-version", "files are not labelled"),
@@ -419,7 +343,6 @@ SECTIONS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     ("Composition from files", INCLUDES),
     ("Packages", PACKAGES),
     ("Content", CONTENT),
-    ("Accounts", ACCOUNTS),
     ("Platform", PLATFORM),
     ("Ours", (EXTENSION,)),
     ("Known to rpm-ostree, not done here", OTHERS),

@@ -34,11 +34,6 @@ def test_a_folder_is_copied_with_everything_in_it_sorted_links_unfollowed(book: 
     ]
 
 
-def test_files_of_the_efi_system_partition_may_go_anywhere(book: Book) -> None:
-    files = book.with_least("nestos: {esp-files: [[a, /overlays/a.dtbo]]}\n", a="x").good.esp_files
-    assert [str(item.target) for item in files] == ["/overlays/a.dtbo"]
-
-
 @pytest.mark.parametrize(
     ("target", "allowed"),
     [
@@ -75,9 +70,3 @@ def test_a_row_that_cannot_be_copied_is_an_error(book: Book, row: str, message: 
     errors = book.with_least(f"add-files: [{row}]\n").errors
     assert len(errors) == 1
     assert message in errors[0]
-
-
-def test_an_account_file_with_a_broken_line_is_named_with_the_line(book: Book) -> None:
-    text = "check-passwd: {type: file, filename: passwd}\n"
-    errors = book.with_least(text, passwd="root:x:0:0:root:/root:/bin/sh\nbroken\nx:x:no:0:::\n").errors
-    assert ["line 2" in errors[0], "line 3" in errors[1], len(errors)] == [True, True, 2]

@@ -25,12 +25,13 @@ def test_other_values_are_the_includers_then_those_of_the_first_include(book: Bo
         {
             "main.yaml": LEAST + "include: [a.yaml, b.yaml]\nrecommends: false\n",
             "a.yaml": "recommends: true\ndefault-target: a.target\n",
-            "b.yaml": "default-target: b.target\nmutate-os-release: bee\n",
+            "b.yaml": "default-target: b.target\npostprocess-script: b.sh\n",
+            "b.sh": "#!b",
         }
     ).good
     assert manifest.recommends is False
     assert manifest.default_target == "a.target"
-    assert manifest.os_release_version == "bee"
+    assert manifest.scripts[0].text == "#!b"
 
 
 def test_mappings_unite_and_the_includers_entry_wins(book: Book) -> None:
@@ -48,11 +49,10 @@ def test_our_block_joins_field_by_field(book: Book) -> None:
     manifest = book.load(
         {
             "main.yaml": LEAST + "include: a.yaml\nnestos: {boot: {kargs: [quiet]}, slot-size: 2 GiB}\n",
-            "a.yaml": "nestos: {boot: {kargs: [ro], tries: 3}, slot-size: 1 GiB, kernel-package: linux}\n",
+            "a.yaml": "nestos: {boot: {kargs: [ro]}, slot-size: 1 GiB, kernel-package: linux}\n",
         }
     ).good
     assert manifest.kargs == ("ro", "quiet")
-    assert manifest.boot_tries == 3
     assert manifest.slot_size_bytes == 2 << 30
     assert manifest.kernel_package == "linux"
 

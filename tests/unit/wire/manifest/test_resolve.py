@@ -7,15 +7,12 @@ from datetime import date
 import pytest
 
 from nestos.wire.manifest import (
-    AccountCheck,
-    AccountId,
     Backend,
-    CheckKind,
     Compression,
     RemovedFromPackage,
     Repository,
+    SystemUser,
 )
-from nestos.wire.manifest.model import SystemUser
 from tests.unit.wire.manifest.book import LEAST, Book
 
 
@@ -27,13 +24,8 @@ def test_the_least_manifest_has_the_documented_defaults(book: Book) -> None:
     assert manifest.packages == ("systemd",)
     assert manifest.recommends is True
     assert manifest.version_prefix is None
-    assert manifest.user_check == AccountCheck(kind=CheckKind.PREVIOUS)
-    assert manifest.machineid_compat is True
-    assert manifest.has_initramfs is True
-    assert manifest.is_container is False
     assert manifest.slot_size_bytes == 1 << 30
     assert manifest.compression.erofs == "zstd,3"
-    assert manifest.boot_tries == 2
 
 
 @pytest.mark.parametrize("key", ["ref", "repos", "packages"])
@@ -48,24 +40,20 @@ def test_the_version_gets_the_release_and_the_day(book: Book) -> None:
     manifest = book.with_least('releasever: 13\nautomatic-version-prefix: "${releasever}.<date:%Y%m%d>"\n').good
     assert manifest.version_template == "13.<date:%Y%m%d>"
     assert manifest.version_prefix == "13.20261123"
-    assert manifest.version_dated is True
 
 
 def test_a_release_number_keeps_its_zeros(book: Book) -> None:
     manifest = book.with_least("releasever: 24.10\nautomatic-version-prefix: ${releasever}\n").good
     assert (manifest.releasever, manifest.version_prefix) == ("24.10", "24.10")
-    assert manifest.version_dated is False
 
 
 def test_variables_are_replaced_where_the_table_says_so(book: Book) -> None:
     manifest = book.with_least(
         "variables: {v: x, on: true}\n"
-        "mutate-os-release: 1-${v}\n"
         "add-commit-metadata: {a: '${v}', b: 5, c: ['${v}']}\n"
         "metadata: {name: '${v}-${on}'}\n"
         "nestos: {kernel-package: 'linux-image-${debarch}'}\n"
     ).good
-    assert manifest.os_release_version == "1-x"
     assert manifest.commit_metadata == {"a": "x", "b": 5, "c": ["${v}"]}
     assert manifest.metadata == {"name": "x-true"}
     assert manifest.kernel_package == "linux-image-amd64"
@@ -85,18 +73,16 @@ def test_a_quoted_package_query_stays_whole_for_dnf(book: Book) -> None:
 def test_a_repository_may_have_an_address_archive_and_components(book: Book) -> None:
     text = (
         "ref: x\npackages: [a]\nvariables: {suite: trixie}\n"
-        "repos: [updates, other]\nlockfile-repos: [old]\n"
+        "repos: [updates, other]\n"
         "repositories:\n"
         "  updates: {suite: '${suite}-updates', archive: debian, components: [main, contrib]}\n"
         "  other: {suite: stable, packages-from: 'https://packages.example/apt'}\n"
-        "  old: {suite: x}\n"
     )
     manifest = book.load({"main.yaml": text}).good
     assert manifest.repositories == (
         Repository(name="updates", archive="debian", suite="trixie-updates", components=("main", "contrib")),
         Repository(name="other", archive="other", suite="stable", address="https://packages.example/apt"),
     )
-    assert [item.name for item in manifest.lockfile_repositories] == ["old"]
 
 
 def test_a_repository_of_the_dnf_backend_needs_no_suite(book: Book) -> None:
@@ -117,21 +103,12 @@ def test_scripts_get_an_interpreter_and_the_script_file_runs_last(book: Book) ->
     assert manifest.scripts[0].origin.endswith("main.yaml:7")
 
 
-def test_checks_and_ids_of_accounts_are_read(book: Book) -> None:
+def test_system_accounts_have_their_numbers(book: Book) -> None:
     manifest = book.with_least(
-        "etc-group-members: [docker]\n"
-        "check-passwd: {type: data, entries: {bin: 1, adm: [3, 4]}}\n"
-        "check-groups: {type: file, filename: group}\n"
-        "ignore-removed-users: ['*']\n"
         "nestos:\n"
         "  groups: {docker: 900, tss: 901}\n"
-        "  users: {tss: 905, web: 906, core: {uid: 907, gid: 900, shell: /bin/sh, home: /var/core, description: Me}}\n",
-        group="root:x:0:\n# comment\n\nadm:x:4:a,b\n",
+        "  users: {tss: 905, web: 906, core: {uid: 907, gid: 900, shell: /bin/sh, home: /var/core, description: Me}}\n"
     ).good
-    assert manifest.user_check.entries == {"bin": AccountId(id=1), "adm": AccountId(id=3, gid=4)}
-    assert manifest.user_check.forgiven == ("*",)
-    assert manifest.group_check.kind is CheckKind.FIXED
-    assert manifest.group_check.entries == {"root": AccountId(id=0), "adm": AccountId(id=4)}
     assert manifest.system_groups == {"docker": 900, "tss": 901}
     assert manifest.system_users == {
         "tss": SystemUser(uid=905, gid=901),
@@ -200,12 +177,12 @@ WRONG = {
     "package-option": ("exclude-packages: [--force]", "is not usable here"),
     "package-option-behind": ("exclude-packages: [a --force]", '"--force" is not a package name'),
     "empty": ("releasever: ''", "must not be empty"),
-    "ref-variable": ("mutate-os-release: ${strem}\nvariables: {stream: a}", 'did you mean "stream"?'),
+    "ref-variable": ("automatic-version-prefix: ${strem}\nvariables: {stream: a}", 'did you mean "stream"?'),
     "reserved": ("variables: {basearch: x}", 'the variable "basearch" defines itself'),
     "variable-list": ("variables: {x: [1]}", "must be a text, a number or a boolean, not a list"),
     "date": ("automatic-version-prefix: 1.<date:%H>", '"%H" in <date:%H> is not known'),
     "suffix": ("automatic-version-suffix: '--'", "one ASCII character"),
-    "repository": ("lockfile-repos: [debain]", 'no repository "debain" is defined in "repositories" (did you mean'),
+    "repository": ("include: {repos: [debain]}", 'no repository "debain" is defined in "repositories" (did you mean'),
     "suite": ("include: {repositories: {x: {}}}", 'the repository "x" needs a "suite"'),
     "address": (
         "include: {repositories: {x: {suite: a, packages-from: ftp://a}}}",
@@ -217,10 +194,6 @@ WRONG = {
     "removal-without-pattern": ("remove-from-packages: [[a]]", "needs at least 2 entries"),
     "removal-outside": ("remove-files: [usr/../../x]", "is not a path inside the tree"),
     "removal-of-all": ("remove-files: [/]", "is not a path inside the tree"),
-    "check-type": ("check-passwd: {type: filee}", 'did you mean "file"?'),
-    "check-without-type": ("check-passwd: {}", '"type" is missing'),
-    "check-without-data": ("check-groups: {type: data}", '"entries" is missing for the type "data"'),
-    "check-long": ("check-passwd: {type: data, entries: {a: [1, 2, 3]}}", "write [uid, gid]"),
     "same-uid": ("nestos: {users: {a: 5, b: {uid: 5}}}", '"b" and "a" have the same id 5'),
     "same-gid": ("nestos: {groups: {a: 5, b: 5}}", '"b" and "a" have the same id 5'),
     "account-name": ("nestos: {groups: {'a b': 5}}", "is not a usable group name"),
@@ -232,7 +205,6 @@ WRONG = {
     "no-levels": ("nestos: {compression: {algorithm: lz4, level: 1}}", "lz4 has no levels"),
     "cluster": ("nestos: {compression: {algorithm: lz4, cluster-size: 12 KiB}}", "power of two from 4 KiB"),
     "algorithm": ("nestos: {compression: {level: 1}}", '"algorithm" is missing'),
-    "tries": ("nestos: {boot: {tries: 4}}", "4 is outside 1 to 3"),
     "karg": ("nestos: {boot: {kargs: ['quiet splash']}}", "one kernel argument without spaces"),
     "karg-injection": ("nestos: {boot: {kargs: ['a\"; reboot']}}", "one kernel argument"),
     "backend": ("nestos: {backend: yum}", "must be `apt` or `dnf`"),
@@ -243,6 +215,10 @@ WRONG = {
     "tmp": ("tmp-is-dir: false", "false is not supported: /tmp is always a directory"),
     "selinux": ("selinux: true", "true is not supported: files are not labelled"),
     "layers": ("ostree-layers: [a]", '"ostree-layers" is not supported by this backend: use add-files'),
+    "tries": ("nestos: {boot: {tries: 2}}", '"tries" is not supported by this backend: it is a node\'s setting'),
+    "initramfs": ("no-initramfs: true", "a slot without initramfs does not boot"),
+    "container": ("container: true", "trees are for nodes"),
+    "lockfile-repos": ("lockfile-repos: [debian]", "locked packages come from repos"),
     "cliwrap": ("cliwrap: true", '"cliwrap" is not supported by this backend'),
 }
 
