@@ -1,0 +1,195 @@
+"""The transactions that the crash sweep cuts, each from every state in which it may begin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from nestos.slots import bootstate, install
+from nestos.slots.bootstate import BootState, Slot, SlotState, SlotStatus
+from nestos.slots.disk import Disk
+from tests.unit.slots.crash_sweep import Scenario
+from tests.unit.slots.releases import EDITED_ETC, OLD_ETC, PREVIOUS_ETC, Releases
+
+CHUNK_BYTES = 4096
+
+GOOD = SlotStatus(state=SlotState.GOOD, tries=3)
+EITHER = frozenset({"old", "new"})
+ONLY_OLD = frozenset({"old"})
+
+
+def status(state: SlotState, tries: int = 0) -> SlotStatus:
+    return SlotStatus(state=state, tries=tries)
+
+
+def state_of(booted: Slot, *, own: SlotStatus, other: SlotStatus, pointer: Slot) -> BootState:
+    """The state of a node that runs ``booted``."""
+    return BootState(pointer=pointer, booted=booted).with_status(booted, own).with_status(booted.other, other)
+
+
+def updater(releases: Releases, booted: Slot) -> Callable[[Disk], object]:
+    def operate(disk: Disk) -> object:
+        return install.install(disk, releases.new.payload, booted=booted, chunk_bytes=CHUNK_BYTES)
+
+    return operate
+
+
+def updates(releases: Releases, booted: Slot) -> Iterator[Scenario]:
+    """An update over everything that the passive slot may hold."""
+    passive = booted.other
+    starts = {
+        "over the previous version": (status(SlotState.GOOD, 3), booted),
+        "over a good slot with spent tries": (status(SlotState.GOOD, 0), booted),
+        "over a staged version": (status(SlotState.TRYING, 2), passive),
+        "over a failed version": (status(SlotState.BAD), booted),
+        "over an interrupted update": (status(SlotState.WRITING), booted),
+        "over a requested rollback": (status(SlotState.GOOD, 3), passive),
+    }
+    endings = {"over a staged version", "over a requested rollback"}
+    for name, (other, pointer) in starts.items():
+        # Until the slot is marked, what was asked for before still stands.
+        allowed = EITHER | {"previous"} if name in endings else EITHER
+        yield Scenario(
+            name=f"update of {booted} {name}",
+            booted=booted,
+            state=state_of(booted, own=GOOD, other=other, pointer=pointer),
+            contents={booted: releases.old, passive: releases.previous},
+            etc={booted: OLD_ETC, passive: PREVIOUS_ETC},
+            operate=updater(releases, booted),
+            promised=lambda left, state: state.pending is passive and state.of(passive) == status(SlotState.TRYING, 2),
+            endings=allowed,
+            done="new",
+            sick=frozenset({"new"}),
+            sick_endings=allowed - {"new"},
+        )
+    yield Scenario(
+        name=f"first update of {booted}",
+        booted=booted,
+        state=replace(bootstate.fresh(booted), booted=booted),
+        contents={booted: releases.old},
+        etc={booted: OLD_ETC},
+        operate=updater(releases, booted),
+        promised=lambda left, state: state.pending is passive,
+        endings=EITHER,
+        done="new",
+        sick=frozenset({"new"}),
+        sick_endings=ONLY_OLD,
+    )
+
+
+def others(releases: Releases, booted: Slot) -> Iterator[Scenario]:
+    """Everything else that writes. ``booted`` runs; the versions differ."""
+    yield _rollback(releases, booted)
+    yield _rollback_from_unproven(releases, booted)
+    yield _judge_good(releases, booted)
+    yield _judge_good_twice(releases, booted)
+    yield _judge_after_fallback(releases, booted)
+    yield _judge_bad(releases, booted)
+    yield _drop(releases, booted)
+    yield _refresh(releases, booted)
+
+
+def _rollback(releases: Releases, booted: Slot) -> Scenario:
+    return Scenario(
+        name=f"rollback from {booted}",
+        booted=booted,
+        state=state_of(booted, own=GOOD, other=GOOD, pointer=booted),
+        contents={booted: releases.new, booted.other: releases.old},
+        etc={booted: OLD_ETC, booted.other: OLD_ETC},
+        operate=lambda disk: install.rollback(disk.environment, booted=booted),
+        promised=lambda left, state: state.pending is booted.other,
+        endings=EITHER,
+        done="old",
+        sick=frozenset({"new"}),
+        sick_endings=ONLY_OLD,
+    )
+
+
+def _rollback_from_unproven(releases: Releases, booted: Slot) -> Scenario:
+    trying = status(SlotState.TRYING, 1)
+    return replace(
+        _rollback(releases, booted),
+        name=f"rollback from {booted} before it proved itself",
+        state=state_of(booted, own=trying, other=GOOD, pointer=booted),
+        promised=lambda left, state: state.pending is booted.other and state.of(booted).state is SlotState.BAD,
+    )
+
+
+def _judge_good(releases: Releases, booted: Slot) -> Scenario:
+    return Scenario(
+        name=f"boot-complete of a new version in {booted}",
+        booted=booted,
+        state=state_of(booted, own=status(SlotState.TRYING, 1), other=GOOD, pointer=booted),
+        contents={booted: releases.new, booted.other: releases.old},
+        etc={booted: OLD_ETC, booted.other: OLD_ETC},
+        operate=lambda disk: install.mark_good(disk.environment, booted=booted),
+        promised=lambda left, state: state.of(booted) == GOOD and state.pointer is booted,
+        endings=EITHER,
+        done="new",
+        sick=frozenset({"new"}),
+        sick_endings=ONLY_OLD,
+    )
+
+
+def _judge_good_twice(releases: Releases, booted: Slot) -> Scenario:
+    """The first judge was killed between its write and its flush: memory says good, the disk does not yet."""
+
+    def killed(disk: Disk) -> None:
+        state = bootstate.parse(disk.environment.read())
+        disk.environment.write(bootstate.render(bootstate.good(state, booted)))
+
+    scenario = _judge_good(releases, booted)
+    return replace(scenario, name=f"boot-complete in {booted} after a killed judge", prepare=killed)
+
+
+def _judge_after_fallback(releases: Releases, booted: Slot) -> Scenario:
+    failed = booted.other
+    return Scenario(
+        name=f"boot-complete of {booted} after a fallback",
+        booted=booted,
+        state=state_of(booted, own=status(SlotState.GOOD, 2), other=status(SlotState.BAD), pointer=failed),
+        contents={booted: releases.old, failed: releases.new},
+        etc={booted: OLD_ETC, failed: OLD_ETC},
+        operate=lambda disk: install.mark_good(disk.environment, booted=booted),
+        promised=lambda left, state: state.of(booted) == GOOD and state.pointer is booted,
+        endings=ONLY_OLD,
+        done="old",
+    )
+
+
+def _judge_bad(releases: Releases, booted: Slot) -> Scenario:
+    return replace(
+        _judge_good(releases, booted),
+        name=f"failed health check of a new version in {booted}",
+        operate=lambda disk: install.mark_bad(disk.environment, booted, booted=booted),
+        promised=lambda left, state: state.of(booted) == status(SlotState.BAD),
+        done="old",
+    )
+
+
+def _drop(releases: Releases, booted: Slot) -> Scenario:
+    staged = status(SlotState.TRYING, 2)
+    return Scenario(
+        name=f"giving up what {booted} staged",
+        booted=booted,
+        state=state_of(booted, own=GOOD, other=staged, pointer=booted.other),
+        contents={booted: releases.old, booted.other: releases.new},
+        etc={booted: OLD_ETC, booted.other: OLD_ETC},
+        operate=lambda disk: install.drop(disk.environment, booted=booted),
+        promised=lambda left, state: state.pending is None and state.of(booted.other).state is SlotState.EMPTY,
+        endings=EITHER,
+        done="old",
+        sick=frozenset({"new"}),
+        sick_endings=ONLY_OLD,
+    )
+
+
+def _refresh(releases: Releases, booted: Slot) -> Scenario:
+    return replace(
+        _drop(releases, booted),
+        name=f"/etc of what {booted} staged, before the reboot",
+        etc={booted: EDITED_ETC, booted.other: OLD_ETC},
+        operate=lambda disk: install.refresh_etc(disk, booted=booted),
+        promised=lambda left, state: left.etc[booted.other] == EDITED_ETC,
+        done="new",
+    )
