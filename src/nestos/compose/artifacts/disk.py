@@ -7,7 +7,6 @@ What is in the slot, the kernel and the ``var`` tree is the caller's; the layout
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -22,6 +21,9 @@ from nestos.compose.artifacts import gpt
 from nestos.host.bootloader import grub, grub_images
 from nestos.host.process import Runner
 from nestos.slots import bootstate
+from nestos.wire.deployment import Deployment, render
+
+__all__ = ["MIB", "Deployment", "DiskSpec", "Sizes", "build", "layout"]
 
 MIB = 1024 * 1024
 _BOOT_IMG = "/usr/lib/grub/i386-pc/boot.img"
@@ -48,37 +50,6 @@ class Sizes:
 
     var: int = 512 * MIB
     """The least; more when the ``var`` tree needs it. Grows to the end of the disk on first boot."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deployment:
-    """What the boot partition records about slot A; becomes ``deployment.json`` and ``slot.cfg``."""
-
-    version: str
-    commit: str
-    ref: str
-    root_hash: str
-    hash_offset: int
-    image_size: int
-    kernel_digest: str
-    timestamp: str
-    """When the commit was made, ISO 8601 in UTC: not when the image was built, which would change its bytes."""
-
-    kargs: tuple[str, ...] = ()
-
-    def as_json(self) -> Mapping[str, object]:
-        """The document of ``deployment.json``."""
-        return {
-            "version": self.version,
-            "commit": self.commit,
-            "root_hash": self.root_hash,
-            "hash_offset": self.hash_offset,
-            "image_size": self.image_size,
-            "kernel_digest": self.kernel_digest,
-            "ref": self.ref,
-            "kargs": list(self.kargs),
-            "timestamp": self.timestamp,
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,7 +219,7 @@ def _make_ext4(image: _Image, *, name: str, tree: Path) -> None:
             name,
             "-U",
             str(gpt.identity(seed, name + " file system")),
-            # GRUB 2.12 refuses to read a file system with either of the two.
+            # Nothing here needs the two, GRUB before 2.12 refuses the seed, and e2fsprogs before 1.47 the orphan file.
             "-O",
             "^orphan_file,^metadata_csum_seed",
             "-E",
@@ -277,7 +248,7 @@ def _boot_tree(spec: DiskSpec, *, folder: Path) -> Path:
             kargs=deployment.kargs,
         )
     )
-    (folder / "slot-a" / "deployment.json").write_text(json.dumps(deployment.as_json(), indent=2) + "\n")
+    (folder / "slot-a" / "deployment.json").write_text(render(deployment))
     if spec.first_boot:
         (folder / "ignition.firstboot").touch()
     for path in [folder, *folder.rglob("*")]:
