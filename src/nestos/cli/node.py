@@ -285,7 +285,7 @@ def _boot_deadline(node: Node, _options: argparse.Namespace) -> int:
 
 def _give_up(node: Node, *, cause: Cause, reason: str) -> int:
     after = boot.fail(node, cause=cause, reason=reason)
-    failure = node.records.boot_failure()
+    failure = node.records.boot_failures().get(str(node.booted))
     print(f"this boot failed: {failure.reason if failure else reason}")
     if after is After.RESTART:
         # Not through the units' own stopping, of which any may hang in a boot as bad as this.

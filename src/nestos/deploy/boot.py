@@ -6,6 +6,7 @@ order that a power cut cannot turn into a lie: the memory of a failure first, th
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ def mark_good(node: Node) -> Outcome:
             node.note(Event.GOOD, node.booted, running)
         with node.machine.environment() as environment:
             install.mark_good(environment, booted=node.booted)
-        records.clear_boot_failure()
+        records.clear_boot_failures()
         commit = running.commit if running else ""
         records.pardon(commit)
         records.begin_running(Running(slot=str(node.booted), commit=commit, boot_id=node.boot_id))
@@ -95,9 +96,7 @@ def mark_good(node: Node) -> Outcome:
 def _account_for(node: Node, view: View, fallback: Fallback) -> Outcome:
     """Writes down why a slot failed, before the boot state forgets that it did."""
     failed, running = view.deployments[fallback.slot], view.running
-    failure = node.records.boot_failure()
-    if failure is not None and failure.slot != str(fallback.slot):
-        failure = None
+    failure = node.records.boot_failures().get(str(fallback.slot))
     reason = failure.reason if failure else _silent(node, fallback)
     # Damage is the disk's fault and a release that once was good has proved itself: neither condemns the release.
     condemned = not fallback.was_good and (failure is None or failure.cause is not Cause.DAMAGE)
@@ -162,6 +161,9 @@ def _verify_running(node: Node, running: Deployment, *, verify: VerifyRunning) -
     try:
         verify(running)
     except (VerificationError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EIO:
+            logger.warning("slot %s could not be read, so it was not verified: %s", node.booted, error)
+            return
         sentence = f"slot {node.booted} is damaged: {error}"
         leave_failure(node, running, cause=Cause.DAMAGE, reason=sentence)
         try:

@@ -132,22 +132,26 @@ class Records:
         if known.pop(commit, None):
             self._write_denied(known)
 
-    def boot_failure(self) -> BootFailure | None:
-        """What the last failed boot left behind."""
-        fields = _document(self._failure)
-        try:
-            return BootFailure(**(fields | {"cause": Cause(fields["cause"])}))
-        except (TypeError, KeyError, ValueError):
-            return None
+    def boot_failures(self) -> dict[str, BootFailure]:
+        """Slot to the reason that its last failed boot left behind, until that is accounted for."""
+        found = {}
+        for slot, fields in _document(self._failure).items():
+            try:
+                found[slot] = BootFailure(**(fields | {"cause": Cause(fields["cause"])}))
+            except (TypeError, KeyError, ValueError):
+                continue
+        return found
 
     def leave_boot_failure(self, failure: BootFailure) -> None:
-        """Leaves the reason for the next boot, unless this boot left a better one already: the first cause counts."""
-        known = self.boot_failure()
-        if known is None or known.boot_id != failure.boot_id:
-            self._write(self._failure, _json(asdict(failure)))
+        """Leaves the reason for the next boot, unless this boot left one already: the first cause counts."""
+        known = self.boot_failures()
+        earlier = known.get(failure.slot)
+        if earlier is None or earlier.boot_id != failure.boot_id:
+            known[failure.slot] = failure
+            self._write(self._failure, _json({slot: asdict(item) for slot, item in known.items()}))
 
-    def clear_boot_failure(self) -> None:
-        """The failure has been accounted for."""
+    def clear_boot_failures(self) -> None:
+        """They have been accounted for."""
         if self._failure.exists():
             durable.remove(self._failure)
 

@@ -9,7 +9,8 @@ The JSON is an interface: ``schema`` is 1, keys are only ever added within it. I
   ``deployment`` (null where the slot holds none) with ``version``, ``commit``, ``ref``, ``timestamp``, ``root_hash``,
   ``kernel_digest``, ``kargs``.
 - ``denied``: releases that failed here: ``version``, ``commit``, ``reason``, ``time``.
-- ``failure``: why the last boot failed, if that is not accounted for yet, else null.
+- ``failures``: boots that failed since the last one that completed: ``slot``, ``version``, ``boot_id``, ``cause``,
+  ``reason``, ``time``.
 - ``transaction``: who changes the node right now (``command``, ``pid``, ``since``), else null.
 - ``update``: ``url`` and ``ref`` followed.
 """
@@ -51,7 +52,7 @@ class Status:
     healthy: bool
     slots: Mapping[Slot, SlotView]
     denied: tuple[Denial, ...]
-    failure: BootFailure | None
+    failures: tuple[BootFailure, ...]
     transaction: Holder | None
     url: str
     ref: str
@@ -72,7 +73,7 @@ def collect(node: Node) -> Status:
         healthy=mark is not None and mark.boot_id == node.boot_id,
         slots={slot: _slot(node, view, state, slot=slot) for slot in Slot},
         denied=tuple(records.denied().values()),
-        failure=records.boot_failure(),
+        failures=tuple(records.boot_failures().values()),
         transaction=holder(node.lock),
         url=node.settings.update_url,
         ref=node.settings.update_ref or (view.running.ref if view.running else ""),
@@ -111,7 +112,7 @@ def document(status: Status) -> dict[str, Any]:
         "problem": status.problem,
         "slots": {str(slot): _slot_document(view) for slot, view in status.slots.items()},
         "denied": [asdict(denial) for denial in status.denied],
-        "failure": asdict(status.failure) if status.failure else None,
+        "failures": [asdict(failure) for failure in status.failures],
         "transaction": asdict(status.transaction) if status.transaction else None,
         "update": {"url": status.url, "ref": status.ref},
     }
@@ -143,8 +144,8 @@ def text(status: Status, *, verbose: bool = False) -> str:
     if status.denied:
         lines += ["Failed here, not tried again:"]
         lines += [f"  {denial.version} ({denial.commit[:12]}): {denial.reason}" for denial in status.denied]
-    if status.failure:
-        lines.append(f"Last failed boot: slot {status.failure.slot}, {status.failure.version}: {status.failure.reason}")
+    for failure in status.failures:
+        lines.append(f"Failed boot of slot {failure.slot}, {failure.version}: {failure.reason}")
     if verbose:
         lines.append("History:")
         lines += [f"  {_history_line(record)}" for record in status.history[-20:]]

@@ -109,9 +109,9 @@ class Store:
             return None
 
     def _read(self, commit: str) -> Release:
-        # One process per metadata key: worth remembering on a slow machine.
         if commit not in self._read_already:
-            found = release.read(self.repository.show(commit), self.repository.metadata(commit), ref=self.ref)
+            header = self.repository.history(commit)[0]
+            found = release.read(header, self.repository.metadata(commit), ref=self.ref)
             self._read_already[commit] = found
         return self._read_already[commit]
 

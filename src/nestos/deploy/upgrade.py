@@ -285,18 +285,18 @@ class Upgrade:
 
 
 class _StepSpeaker:
-    """Turns the plan's reports into lines: one per step, and one per fifth of the long ones."""
+    """Turns the plan's reports into lines: one per step, and one per quarter of the long ones."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._said: dict[str, int] = {}
+        self._quarters: dict[str, int] = {}
 
     def __call__(self, step: str, done: int, total: int) -> None:
-        fifth = done * 5 // total if total else 0
-        if self._said.get(step) == fifth:
-            return
-        self._said[step] = fifth
-        if total > 1 and 0 < done < total:
-            self._progress.say(f"{step}: {done * 100 // total} %")
-        elif done == 0:
+        if step not in self._quarters:
+            self._quarters[step] = 0
             self._progress.say(step)
+        quarter = done * 4 // total if total > 1 else 0
+        # Reading back begins with the hash tree, behind everything else: only what follows on counts.
+        if quarter == self._quarters[step] + 1 and quarter < 4:
+            self._quarters[step] = quarter
+            self._progress.say(f"{step}: {quarter * 25} %")

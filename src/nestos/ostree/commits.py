@@ -14,6 +14,10 @@ from nestos.base.errors import InvariantError
 
 _CHECKSUM = re.compile(r"[0-9a-f]{64}")
 _UNITS = {"byte": 1, "bytes": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+_KEY = re.compile(rf"[,\s]*({_QUOTED}):\s*")
+_STRING_VALUE = re.compile(rf"<({_QUOTED})>")
+_VARIANT_TOKEN = re.compile(rf"{_QUOTED}|[<>]")
 # ``show --print-sizes`` rounds to one decimal of the unit; the needed figure is an estimate that must not be too low.
 _ROUNDING = 1.06
 
@@ -89,6 +93,33 @@ def parse_string(text: str) -> str:
     except (SyntaxError, ValueError) as error:
         raise InvariantError(f"ostree printed a string this program cannot read: {text[:80]}") from error
     return value if isinstance(value, str) else text
+
+
+def parse_metadata(text: str) -> dict[str, str]:
+    """The string values in the metadata dictionary that ``ostree log --raw`` prints of its first commit.
+
+    Values of other types are skipped. One process tells all, where ``show --print-metadata-key`` takes one per key.
+    """
+    start = text.find("({")
+    if start < 0:
+        raise InvariantError(f"ostree printed a commit this program cannot read: {text[:80]!r}")
+    found, position = {}, start + 2
+    while (key := _KEY.match(text, position)) is not None:
+        value = _STRING_VALUE.match(text, key.end())
+        if value is not None:
+            found[parse_string(key[1])] = parse_string(value[1])
+        position = value.end() if value is not None else _end_of_variant(text, key.end())
+    return found
+
+
+def _end_of_variant(text: str, start: int) -> int:
+    """Where the variant ``<...>`` that begins at ``start`` ends, with the comma behind it."""
+    depth = 0
+    for token in _VARIANT_TOKEN.finditer(text, start):
+        depth += {"<": 1, ">": -1}.get(token[0], 0)
+        if depth == 0:
+            return token.end()
+    raise InvariantError("ostree printed commit metadata without an end")
 
 
 def parse_sizes(text: str) -> MissingObjects:

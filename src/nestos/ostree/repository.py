@@ -22,12 +22,11 @@ from nestos.ostree.commits import (
     MissingObjects,
     parse_diff,
     parse_log,
+    parse_metadata,
     parse_refs,
     parse_sizes,
     parse_string,
 )
-
-_KEPT_BY_OSTREE = "ostree."  # metadata keys of ostree itself, not all of them strings
 
 
 class Repository:
@@ -126,7 +125,7 @@ class Repository:
             return ""
 
     def show(self, rev: str) -> Commit:
-        """The header of one commit."""
+        """The header of one commit. Slower than ``history``, because ostree checks the signatures to print them."""
         return parse_log(self._ostree("show", rev))[0]
 
     def history(self, rev: str) -> list[Commit]:
@@ -134,10 +133,8 @@ class Repository:
         return parse_log(self._ostree("log", rev))
 
     def metadata(self, rev: str) -> dict[str, str]:
-        """The commit's string metadata, and ``ostree.linux``; other keys of ostree's own are left out."""
-        keys = self._ostree("show", "--list-metadata-keys", rev).split()
-        wanted = [key for key in keys if not key.startswith(_KEPT_BY_OSTREE) or key == "ostree.linux"]
-        return {key: self.metadata_value(rev, key) for key in wanted}
+        """The commit's string metadata; values of other types (ostree's own, mostly) are left out."""
+        return parse_metadata(self._ostree("log", "--raw", rev))
 
     def metadata_value(self, rev: str, key: str) -> str:
         """One metadata value as text. Raises ``CommandError`` where the commit has no such key."""

@@ -49,6 +49,16 @@ Found 1 signature:
   Good signature from "Test 1 <t1@example.com>"
 """
 
+RAW_LOG = f"""\
+commit {COMMIT}
+({{'version': <'2'>, 'ostree.ref-binding': <['nestos/x86_64/stable']>, 'q': <"[\\"it's\\"]">, \
+'ostree.sizes': <[[byte 0x07, 0x92], [0x38, 0x0d]]>, 'nested': <<'a>b'>>, 'ostree.linux': <'6.12 <x>'>}}, \
+[byte 0xd7, 0xc4], @a(say) [], 'v2', '', uint64 1700000100, [byte 0x50], [0x44])
+
+commit {PARENT}
+({{'version': <'1'>, 'only-here': <'x'>}}, @ay [], @a(say) [], 'v1', '', uint64 1700000000, [byte 0x50], [0x44])
+"""
+
 SIZES = """\
 Compressed size (needed/total): 200.5\u00a0kB/200.5\u00a0kB
 Unpacked size (needed/total): 1.2\u00a0GB/1.2\u00a0GB

@@ -44,6 +44,20 @@ def test_a_metadata_value_loses_its_quotes(printed: str, value: str) -> None:
     assert commits.parse_string(printed) == value
 
 
+def test_raw_metadata_gives_the_strings_of_the_first_commit() -> None:
+    assert commits.parse_metadata(recorded.RAW_LOG) == {
+        "version": "2",
+        "q": '["it\'s"]',
+        "ostree.linux": "6.12 <x>",
+    }
+
+
+@pytest.mark.parametrize("text", ["", "commit abc\n", "({'cut': <[byte 0x07"])
+def test_raw_metadata_that_is_cut_is_not_taken_for_whole(text: str) -> None:
+    with pytest.raises(InvariantError):
+        commits.parse_metadata(text)
+
+
 def test_needed_sizes_are_rounded_up() -> None:
     missing = commits.parse_sizes(recorded.SIZES)
     assert missing.count == 8
