@@ -48,7 +48,7 @@ _DIST = {
 _LAUNCHER = """#!/usr/bin/python3 -I
 from {module} import program
 
-program()
+raise SystemExit(program())
 """
 
 
@@ -64,6 +64,15 @@ def digest() -> str:
         total.update(f"{name}\0{path.stat().st_mode & 0o111}\0".encode())
         total.update(hashlib.sha256(path.read_bytes()).digest())
     total.update(repr(sorted(_COMMANDS.items())).encode())
+    return total.hexdigest()
+
+
+def code_digest(*folders: str) -> str:
+    """Changes whenever a source file in one of ``folders`` (below the package) changes. Hexadecimal sha256."""
+    total = hashlib.sha256()
+    for folder in folders:
+        for path in _below(source() / folder):
+            total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
 
 

@@ -24,6 +24,7 @@ RELEASE = "trixie"
 _PACKAGES: tuple[str, ...] = (
     "binutils",
     "bubblewrap",
+    "busybox-static",
     "ca-certificates",
     "cpio",
     "cryptsetup-bin",

@@ -26,7 +26,7 @@ def settle(tree: Path) -> None:
         left.unlink()
 
 
-def name_release(tree: Path, *, version: str, edition: str) -> None:
+def name_release(tree: Path, *, version: str, variant: str) -> None:
     """Writes os-release(5): ours on top, the base distribution's name kept as ``ID_LIKE``."""
     file = tree / "usr/lib/os-release"
     base = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
@@ -37,8 +37,7 @@ def name_release(tree: Path, *, version: str, edition: str) -> None:
         "PRETTY_NAME": f"NestOS {version}",
         "VERSION": version,
         "VERSION_ID": version.split(".", maxsplit=1)[0],
-        "VARIANT": edition,
-        "VARIANT_ID": edition.lower().replace(" ", "-"),
+        "VARIANT_ID": variant,
         "IMAGE_ID": "nestos",
         "IMAGE_VERSION": version,
         "OSTREE_VERSION": version,

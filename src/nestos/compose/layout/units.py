@@ -12,6 +12,17 @@ from pathlib import Path
 from nestos.host.process import Runner
 
 
+# Never wanted on a node, whatever packages say.
+MASKED = (
+    # The cache of the release is in the tree and its libraries cannot change; 23 s of an emulated first boot.
+    "etc/systemd/system/ldconfig.service",
+    # Would mount the boot and EFI partitions for everyone; a transaction mounts them for itself and only then.
+    "etc/systemd/system-generators/systemd-gpt-auto-generator",
+    # Asks questions on the console of a first boot.
+    "etc/systemd/system/systemd-firstboot.service",
+)
+
+
 def settle(tree: Path, *, units: Sequence[str], default_target: str, inside: Runner) -> None:
     """Enables ``units`` (a leading ``-`` disables one that the base system enables) and sets the default target.
 
@@ -36,3 +47,8 @@ def settle(tree: Path, *, units: Sequence[str], default_target: str, inside: Run
     default = tree / "usr/lib/systemd/system/default.target"
     default.unlink(missing_ok=True)
     default.symlink_to(default_target)
+    for name in MASKED:
+        place = tree / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.unlink(missing_ok=True)
+        place.symlink_to("/dev/null")

@@ -17,13 +17,15 @@ installkernel() {
 }
 
 install() {
-    inst_multiple mount umount mkdir cat blkid sfdisk partx fsck.ext4 e2fsck
+    inst_multiple mount umount sync rm mkdir cat readlink sed tr sleep journalctl blkid sfdisk partx fsck.ext4 e2fsck
     inst_multiple -o /usr/lib/systemd/systemd-growfs
     inst_script "$moddir/nestos-sysroot" /usr/libexec/nestos-sysroot
     inst_script "$moddir/nestos-sysroot-generator" "$systemdutildir/system-generators/nestos-sysroot-generator"
     inst_simple "$moddir/nestos-sysroot.service" "$systemdsystemunitdir/nestos-sysroot.service"
     inst_simple "$moddir/nestos-grow-var.service" "$systemdsystemunitdir/nestos-grow-var.service"
     inst_simple "$moddir/nestos-initrd-network.service" "$systemdsystemunitdir/nestos-initrd-network.service"
+    inst_simple "$moddir/nestos-provisioned.service" "$systemdsystemunitdir/nestos-provisioned.service"
+    $SYSTEMCTL -q --root "$initdir" add-requires ignition-complete.target nestos-provisioned.service
     inst_simple "$moddir/nestos-emergency.conf" "$systemdsystemunitdir/emergency.service.d/10-nestos.conf"
     inst_simple "$moddir/80-dhcp.network" /usr/lib/systemd/network/80-dhcp.network
     inst_simple /usr/lib/systemd/system.conf.d/10-nestos-watchdog.conf

@@ -1,0 +1,47 @@
+"""Disk images of a release, kept beside it and made again only when their shape changes."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nestos.base.log import Progress
+from nestos.compose import product
+from nestos.compose.artifacts import disk
+from nestos.compose.release import Release
+from nestos.host.process import Runner
+
+
+def ensure_disk(
+    release: Release, folder: Path, *, platform: str, var: Path | None = None, runner: Runner, progress: Progress
+) -> Path:
+    """The raw disk image of ``release`` for ``platform`` in ``folder``, with ``var`` as the content of ``/var``."""
+    spec = disk.DiskSpec(
+        slot_image=Path(release.image),
+        kernel=Path(release.vmlinuz),
+        initramfs=Path(release.initramfs),
+        deployment=disk.Deployment(
+            version=release.version,
+            commit=release.commit,
+            ref=release.ref,
+            root_hash=release.root_hash,
+            hash_offset=release.hash_offset,
+            image_size=release.image_size,
+            kernel_digest=release.kernel_digest,
+            timestamp=datetime.fromtimestamp(release.timestamp, UTC).isoformat(),
+            kargs=tuple(release.kargs),
+        ),
+        var=var,
+        platform=platform,
+        sizes=disk.Sizes(slot=release.slot_size),
+        epoch_seconds=release.timestamp,
+    )
+    shape = hashlib.sha256(f"{spec}\0{product.code_digest('compose/artifacts', 'host/bootloader')}".encode())
+    output = folder / f"{platform}-{shape.hexdigest()[:12]}.raw"
+    if not output.exists():
+        for old in folder.glob(f"{platform}-*.raw"):
+            old.unlink()
+        with progress.stage(f"disk image for {platform}"):
+            disk.build(spec, output=output, runner=runner, progress=progress)
+    return output
