@@ -22,7 +22,7 @@ from nestos.base.clock import Clock, SystemClock
 from nestos.base.errors import CommandError, StateError
 from nestos.base.paths import Root
 from nestos.host import process
-from nestos.host.process import Completed
+from nestos.host.process import Completed, Runner
 from nestos.host.toolbox import Toolbox
 from nestos.lab import disks
 from nestos.lab.console import Console
@@ -39,8 +39,8 @@ _KEPT_LINES = 15  # of QEMU's own output, in an error
 class Machine:
     """A virtual machine that can be started, ended and started again on the same disks.
 
-    ``folder`` keeps logs and firmware variables; ``tools`` is the tools tree QEMU runs from. With
-    ``outlives_us`` QEMU goes on when this program ends, which only ``nestos run --detach`` wants.
+    ``folder`` keeps logs and firmware variables; ``tools`` is the tools tree QEMU runs from, ``runner`` starts
+    the SSH client. With ``outlives_us`` QEMU goes on when this program ends, which only ``nestos run --detach`` wants.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Machine:
         folder: Path,
         accelerator: Accelerator,
         identity: Identity | None = None,
+        runner: Runner = process.run,
         clock: Clock | None = None,
         outlives_us: bool = False,
     ) -> None:
@@ -61,6 +62,7 @@ class Machine:
         self.places: Places | None = None
         self._tools = tools
         self._identity = identity
+        self._runner = runner
         self._clock = clock or SystemClock()
         self._outlives_us = outlives_us
         self._process: process.Started | None = None
@@ -110,6 +112,10 @@ class Machine:
             raise StateError(f"a power cut with cache=unsafe proves nothing: {', '.join(unsafe)}")
         self._signal()
         self._forget()
+
+    def cut_off(self) -> None:
+        """Ends QEMU at once, from any thread, whatever becomes of its disks. For giving up, not for testing."""
+        self._signal()
 
     def leave(self) -> None:
         """Lets go of a machine that ``outlives_us``: it goes on, and whoever knows its sockets may take over."""
@@ -198,7 +204,7 @@ class Machine:
         """SSH into the machine. Raises ``StateError`` when no key was given for it."""
         if self._identity is None:
             raise StateError(f"no SSH key was given for the machine {self.spec.name}")
-        return Ssh(port=self.port(22), identity=self._identity, user=user, clock=self._clock)
+        return Ssh(port=self.port(22), identity=self._identity, user=user, runner=self._runner, clock=self._clock)
 
     def ssh(
         self,

@@ -1,0 +1,213 @@
+"""Runs scenarios: two at a time, with progress, logs, a result for programs and a last line for people."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from nestos.base import durable
+from nestos.base.errors import NestosError
+from nestos.base.log import Progress
+from nestos.lab.scenario import Equipment, Lab, Scenario
+
+AT_ONCE = 2
+"""Two machines of two cores each: a third makes all of them miss their deadlines on two cores without KVM."""
+
+_PATIENCE = 3.0  # a scenario that takes longer than this many times what it declares is ended
+_TICK_SECONDS = 1.0
+_LINES_SHOWN = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What came of one scenario: ``passed``, ``failed`` or ``skipped``."""
+
+    name: str
+    outcome: str
+    seconds: float = 0.0
+    error: str = ""
+    folder: str = ""
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of a run."""
+
+    results: tuple[Result, ...]
+
+    def count(self, outcome: str) -> int:
+        """How many scenarios ended so."""
+        return sum(1 for result in self.results if result.outcome == outcome)
+
+    @property
+    def has_passed(self) -> bool:
+        """True if nothing failed; a scenario left out for want of time is no failure."""
+        return self.count("failed") == 0
+
+    @property
+    def by_name(self) -> dict[str, str]:
+        """The outcome of each scenario, as ``nestos parity`` records them."""
+        return {result.name: result.outcome for result in self.results}
+
+    @property
+    def last_line(self) -> str:
+        """The line that ends a run's output."""
+        return f"{self.count('passed')} passed, {self.count('failed')} failed"
+
+
+def run_scenarios(
+    selection: Sequence[Scenario],
+    *,
+    equipment: Equipment,
+    logs: Path,
+    stream: TextIO,
+    budget_minutes: float | None = None,
+    at_once: int = AT_ONCE,
+) -> Outcome:
+    """Runs the scenarios, longest first, and returns what came of them.
+
+    Each keeps its logs in a folder below ``logs/<time of the run>``, beside ``results.json``. A scenario that
+    would not end within ``budget_minutes``, by its own estimate, is skipped. The last line written to ``stream``
+    counts those that passed and failed.
+    """
+    folder = logs / datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    folder.mkdir(parents=True, exist_ok=True)
+    progress = Progress(stream)
+    progress.say(f"{len(selection)} scenarios, {at_once} at a time, {equipment.accelerator.name}; logs: {folder}")
+    run = _Run(equipment=equipment, folder=folder, progress=progress, budget_minutes=budget_minutes)
+    waiting = sorted(selection, key=lambda item: -item.minutes)
+    with ThreadPoolExecutor(max_workers=at_once) as pool:
+        try:
+            while waiting or run.active:
+                while waiting and len(run.active) < at_once:
+                    run.begin(waiting.pop(0), pool)
+                run.tend()
+        finally:  # an interruption ends what runs, so that the pool can close
+            for attempt in run.active:
+                attempt.lab.interrupt()
+    outcome = Outcome(results=tuple(run.results))
+    durable.write_text(folder / "results.json", _document(outcome, equipment) + "\n")
+    _tell(outcome, stream)
+    return outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Attempt:
+    scenario: Scenario
+    lab: Lab
+    future: Future[None]
+    began: float
+
+
+@dataclass
+class _Run:
+    """The moving state of a run. Only the thread that runs it touches it; scenarios have threads of their own."""
+
+    equipment: Equipment
+    folder: Path
+    progress: Progress
+    budget_minutes: float | None
+    began: float = field(default_factory=time.monotonic)
+    active: list[_Attempt] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
+    printing: threading.Lock = field(default_factory=threading.Lock)
+
+    def begin(self, item: Scenario, pool: ThreadPoolExecutor) -> None:
+        """Starts a scenario, or records why not."""
+        minutes = (time.monotonic() - self.began) / 60
+        if self.budget_minutes is not None and minutes + item.minutes > self.budget_minutes:
+            self.say(
+                f"{item.name}: skipped: about {item.minutes:g} min, and {self.budget_minutes - minutes:.0f} are left"
+            )
+            self.results.append(Result(name=item.name, outcome="skipped", error="no time left"))
+            return
+        folder = self.folder / item.name
+        folder.mkdir()
+        try:
+            images = {name: self.equipment.images.get(name) for name in item.needs}
+        except NestosError as error:
+            self.say(f"{item.name}: FAILED: its images cannot be made")
+            self.results.append(Result(name=item.name, outcome="failed", error=str(error), folder=str(folder)))
+            return
+        lab = Lab(
+            name=item.name,
+            folder=folder,
+            equipment=self.equipment,
+            say=lambda text: self.say(f"{item.name}: {text}"),
+            images=images,
+        )
+        self.say(f"{item.name}: start, about {item.minutes:g} min: {item.summary}")
+        future = pool.submit(item.function, lab)
+        self.active.append(_Attempt(scenario=item, lab=lab, future=future, began=time.monotonic()))
+
+    def tend(self) -> None:
+        """Waits a moment, ends what is overdue, and takes the results of what has ended."""
+        wait([attempt.future for attempt in self.active], timeout=_TICK_SECONDS, return_when=FIRST_COMPLETED)
+        for attempt in list(self.active):
+            seconds = time.monotonic() - attempt.began
+            if attempt.future.done():
+                self.active.remove(attempt)
+                self.results.append(self._ended(attempt, seconds=round(seconds, 1)))
+            elif seconds > attempt.scenario.minutes * 60 * _PATIENCE and not attempt.lab.is_interrupted:
+                self.say(f"{attempt.scenario.name}: ended, far over its time")
+                attempt.lab.interrupt()
+
+    def say(self, text: str) -> None:
+        """One line, whole."""
+        with self.printing:
+            self.progress.say(text)
+
+    def _ended(self, attempt: _Attempt, *, seconds: float) -> Result:
+        error = attempt.future.exception()
+        explained = _explain(error, attempt.lab) if error is not None else ""
+        attempt.lab.close()
+        self.say(f"{attempt.scenario.name}: {'FAILED' if explained else 'passed'} in {seconds:.1f}s")
+        return Result(
+            name=attempt.scenario.name,
+            outcome="failed" if explained else "passed",
+            seconds=seconds,
+            error=explained,
+            folder=str(attempt.lab.folder),
+            steps=[asdict(step) for step in attempt.lab.steps],
+            facts=attempt.lab.facts,
+        )
+
+
+def _explain(error: BaseException, lab: Lab) -> str:
+    """What failed, in which step, and what each machine showed last."""
+    if isinstance(error, NestosError):
+        lines = [str(error)]
+    else:
+        lines = ["".join(traceback.format_exception(error)).rstrip()]
+    if lab.steps:
+        lines.append(f"in the step: {lab.steps[-1].name}")
+    for machine in lab.machines:
+        tail = machine.console.tail(lines=_LINES_SHOWN)
+        lines += [f"--- the last lines of the console of {machine.spec.name} ({machine.serial_log}):", tail]
+    return "\n".join(lines)
+
+
+def _document(outcome: Outcome, equipment: Equipment) -> str:
+    accelerator = {"name": equipment.accelerator.name, "why": equipment.accelerator.why}
+    results = [asdict(result) for result in outcome.results]
+    return json.dumps({"accelerator": accelerator, "scenarios": results}, indent=1, default=str)
+
+
+def _tell(outcome: Outcome, stream: TextIO) -> None:
+    for result in outcome.results:
+        if result.outcome == "failed":
+            print(f"\nFAILED {result.name}: {result.error}\nlogs: {result.folder}", file=stream)
+    skipped = [result.name for result in outcome.results if result.outcome == "skipped"]
+    if skipped:
+        print(f"\nnot run, for want of time: {', '.join(skipped)}", file=stream)
+    print(outcome.last_line, file=stream, flush=True)
