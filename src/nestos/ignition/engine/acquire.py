@@ -10,9 +10,10 @@ from pathlib import Path
 from nestos.ignition.engine import parts
 from nestos.ignition.engine.job import FetchedConfig, Job
 from nestos.ignition.engine.transport import FetchError, Transport, fetch_bytes, shown
+from nestos.ignition.spec.errors import ConfigError
 from nestos.ignition.spec.merge import merged
 from nestos.ignition.spec.model import Config, Resource
-from nestos.ignition.spec.parse import ConfigError, parse, validate
+from nestos.ignition.spec.parse import parse, validate
 from nestos.ignition.spec.schema import Value
 from nestos.ignition.spec.versions import NEWEST
 

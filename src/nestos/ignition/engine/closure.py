@@ -16,7 +16,6 @@ import importlib
 import os
 import py_compile
 import sys
-import sysconfig
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -37,14 +36,14 @@ LATE = (
 )
 """Modules that the standard library imports only when it comes to that."""
 
-_ONLY_HERE = frozenset({"__main__", "runpy", "py_compile", "sysconfig", "site", "sitecustomize", "usercustomize"})
+_ONLY_HERE = frozenset({"__main__", "runpy", "py_compile", "site", "sitecustomize", "usercustomize", "_sitebuiltins"})
 
 
 def modules() -> list[Path]:
     """The files of all modules that the engine can load, by importing every one of them."""
     for name in (ENTRY, *parts.all_parts(), *LATE):
         importlib.import_module(name)
-    homes = (Path(sysconfig.get_path("stdlib")), Path(nestos.__file__).parent)
+    homes = (Path(os.__file__).parent, Path(nestos.__file__).parent)
     found = {Path(os.__file__)}  # by it the interpreter finds its library
     for name, module in list(sys.modules.items()):
         if name not in _ONLY_HERE and name != __name__ and getattr(module, "__file__", None):

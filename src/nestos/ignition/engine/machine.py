@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from nestos.base.clock import Clock, SystemClock
 from nestos.host.process import Runner, run
+
+if TYPE_CHECKING:
+    from urllib.request import BaseHandler
 
 
 class Owners(Protocol):
@@ -49,6 +52,7 @@ class Machine:
 
     ``config_folders``: where ``user.ign``, ``base.d`` and ``base.platform.d`` are looked for, the most important
     first. ``authority_bundles``: files with the certificate authorities of the system; the first that exists is used.
+    ``web_handlers``: take the place of the real ones for HTTP and HTTPS; none means the real ones.
     """
 
     config_folders: tuple[Path, ...] = (Path("/run/ignition"), Path("/etc/ignition"), Path("/usr/lib/ignition"))
@@ -64,5 +68,6 @@ class Machine:
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     runner: Runner = run
     owners: Owners = field(default_factory=RootOwners)
+    web_handlers: tuple[BaseHandler, ...] = ()
     clock: Clock = field(default_factory=SystemClock)
     sync: Callable[[], None] = os.sync

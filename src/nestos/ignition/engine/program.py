@@ -14,7 +14,7 @@ from nestos.ignition.engine.job import Job
 from nestos.ignition.engine.log import Log
 from nestos.ignition.engine.machine import Machine
 from nestos.ignition.engine.settings import Settings, UsageError, parse
-from nestos.ignition.spec.parse import ConfigError
+from nestos.ignition.spec.errors import ConfigError
 
 NAME = f"Ignition {__version__} (NestOS)"
 _UMASK = 0o022

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 
@@ -33,6 +32,6 @@ def decode(url: str) -> bytes:
     if not _BASE64.fullmatch(data):
         raise DataUrlError("illegal base64 data: a character outside the alphabet")
     try:
-        return base64.b64decode(data, validate=True)
+        return binascii.a2b_base64(data, strict_mode=True)
     except binascii.Error as error:
         raise DataUrlError(f"illegal base64 data: {error}") from error

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from typing import cast
 
-from nestos.base.errors import InputError
 from nestos.base.report import Finding, Report, Severity
 from nestos.ignition.spec.jsontext import JsonError, decode, located
 from nestos.ignition.spec.model import Config
@@ -23,16 +22,6 @@ class Parsed:
     report: Report
     version: str = ""
     problem: str = ""
-
-
-class ConfigError(InputError):
-    """A config cannot be used. ``report`` has every finding."""
-
-    kind = "config"
-
-    def __init__(self, sentence: str, *, report: Report, hint: str = "") -> None:
-        super().__init__(sentence, hint=hint)
-        self.report = report
 
 
 def parse(data: bytes, *, source: str = "") -> Parsed:

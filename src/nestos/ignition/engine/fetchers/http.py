@@ -88,18 +88,19 @@ def _tls(transport: Transport) -> ssl.SSLContext:
     return context
 
 
-def _opener(transport: Transport, *, secure: bool) -> urllib.request.OpenerDirector:
+def _opener(transport: Transport) -> urllib.request.OpenerDirector:
     """An opener that knows HTTP and nothing else: no files, no FTP, no proxies from the environment."""
     opener = urllib.request.OpenerDirector()
     handlers: list[urllib.request.BaseHandler] = [
-        urllib.request.HTTPHandler(),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
         _Redirects(transport.proxy),
     ]
-    if secure:
-        handlers.append(urllib.request.HTTPSHandler(context=_tls(transport)))
-    for handler in handlers:
+    real = transport.machine.web_handlers or (
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(context=_tls(transport)),
+    )
+    for handler in (*real, *handlers):
         opener.add_handler(handler)
     return opener
 
@@ -116,7 +117,7 @@ def fetch(url: str, *, sink: Sink, transport: Transport) -> None:
     }
     clock = transport.machine.clock
     deadline = clock.monotonic() + transport.total_seconds if transport.total_seconds else None
-    opener = _opener(transport, secure=True)
+    opener = _opener(transport)
     wait = FIRST_WAIT_SECONDS
     attempt = 1
     while True:
