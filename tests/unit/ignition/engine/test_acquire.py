@@ -1,0 +1,212 @@
+"""Where configs come from, in which order, and how they are merged."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nestos.ignition.engine.acquire import command_line_value
+from tests.unit.ignition.engine.bench import Bench
+
+
+def text_of(*paths: str, version: str = "3.3.0", **ignition: Any) -> str:
+    """A config with empty files at these paths."""
+    config = {"ignition": {"version": version, **ignition}, "storage": {"files": [{"path": path} for path in paths]}}
+    return json.dumps(config)
+
+
+def url_of(text: str) -> str:
+    return "data:," + urllib.parse.quote(text)
+
+
+def put(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def files(machine: Bench) -> list[str]:
+    return [file["path"] for file in machine.cached().get("storage", {}).get("files", [])]
+
+
+def test_the_config_of_the_platform_is_left_for_the_stages(machine: Bench) -> None:
+    machine.give(text_of("/a"))
+
+    assert machine.stage("fetch-offline") == 0
+
+    assert machine.cached() == {"ignition": {"version": "3.6.0"}, "storage": {"files": [{"path": "/a"}]}}
+    assert machine.cache.stat().st_mode & 0o777 == 0o640
+    assert not machine.neednet.exists()
+
+
+@pytest.mark.parametrize("content", ["", "  \n"])
+def test_no_config_is_an_empty_config(content: str, machine: Bench) -> None:
+    machine.give(content)
+
+    assert machine.stage("fetch-offline") == 0
+    assert machine.cached() == {"ignition": {"version": "3.6.0"}}
+
+
+def test_base_configs_come_first_in_order_of_name_and_the_users_wins(machine: Bench) -> None:
+    put(machine.folder / "lib-ignition/base.d/20-b.ign", text_of("/b", "/user"))
+    put(machine.folder / "lib-ignition/base.d/10-a.ign", text_of("/a", version="3.0.0"))
+    put(machine.folder / "lib-ignition/base.platform.d/file/05-p.ign", text_of("/p"))
+    put(machine.folder / "lib-ignition/base.platform.d/qemu/05-q.ign", text_of("/q"))
+    machine.give({"storage": {"links": [{"path": "/user", "target": "x"}]}})
+
+    assert machine.stage("fetch-offline") == 0
+
+    assert files(machine) == ["/a", "/b", "/p"]
+    assert machine.cached()["storage"]["links"] == [{"path": "/user", "target": "x"}]
+
+
+def test_a_base_config_is_overridden_by_one_of_its_name_in_a_more_important_folder(machine: Bench) -> None:
+    put(machine.folder / "lib-ignition/base.d/10.ign", text_of("/lib"))
+    put(machine.folder / "etc-ignition/base.d/10.ign", text_of("/etc-one"))
+    machine.give({})
+
+    machine.stage("fetch-offline")
+
+    assert files(machine) == ["/etc-one"]
+
+
+def test_a_file_in_the_initramfs_wins_over_the_platform(machine: Bench) -> None:
+    put(machine.folder / "lib-ignition/user.ign", text_of("/lib"))
+    put(machine.folder / "run-ignition/user.ign", text_of("/run"))
+    machine.give(text_of("/platform"))
+
+    machine.stage("fetch-offline")
+
+    assert files(machine) == ["/run"]
+
+
+def test_the_kernel_command_line_wins_over_everything(machine: Bench) -> None:
+    put(machine.folder / "run-ignition/user.ign", text_of("/run"))
+    put(machine.folder / "cmdline", f"quiet ignition.config.url={url_of(text_of('/url'))} ro\n")
+
+    machine.stage("fetch-offline")
+
+    assert files(machine) == ["/url"]
+
+
+def test_a_url_that_needs_a_network_leaves_only_the_wish_for_one(machine: Bench) -> None:
+    put(machine.folder / "cmdline", "ignition.config.url=http://user:secret@server/config?token=x\n")
+
+    assert machine.stage("fetch-offline") == 0
+
+    assert machine.neednet.exists()
+    assert not machine.cache.exists()
+    assert "secret" not in machine.said
+    assert "token" not in machine.said
+
+
+def test_contents_that_need_a_network_leave_the_wish_and_the_config(machine: Bench) -> None:
+    machine.give({"storage": {"files": [{"path": "/a", "contents": {"source": "https://server/a"}}]}})
+
+    assert machine.stage("fetch-offline") == 0
+
+    assert machine.neednet.exists()
+    assert files(machine) == ["/a"]
+
+
+def test_referenced_configs_merge_depth_first_and_in_order(machine: Bench) -> None:
+    grandchild = text_of("/grandchild", version="3.0.0")
+    first = text_of("/first", config={"merge": [{"source": url_of(grandchild)}]})
+    second = text_of("/second")
+    machine.give(text_of("/parent", config={"merge": [{"source": url_of(first)}, {"source": url_of(second)}]}))
+
+    assert machine.stage("fetch-offline") == 0, machine.said
+
+    assert files(machine) == ["/parent", "/first", "/grandchild", "/second"]
+    assert "config" not in machine.cached()["ignition"]
+
+
+def test_a_config_can_be_replaced_altogether(machine: Bench) -> None:
+    replacement = text_of("/new", config={"merge": [{"source": url_of(text_of("/merged"))}]})
+    machine.give(text_of("/old", config={"replace": {"source": url_of(replacement)}}))
+
+    assert machine.stage("fetch-offline") == 0, machine.said
+
+    assert files(machine) == ["/new", "/merged"]
+
+
+def test_a_referenced_config_is_verified(machine: Bench) -> None:
+    entry = {"source": url_of(text_of("/a")), "verification": {"hash": "sha256-" + "0" * 64}}
+    machine.give(text_of(config={"merge": [entry]}))
+
+    assert machine.stage("fetch-offline") == 1
+    assert "hash verification failed" in machine.said
+
+
+def test_a_mistake_in_a_referenced_config_is_told_with_its_place(machine: Bench) -> None:
+    machine.give(text_of(config={"merge": [{"source": url_of('{"ignition": {"version": "9.0.0"}}')}]}))
+
+    assert machine.stage("fetch-offline") == 1
+    assert "data:...: error at $.ignition.version, line 1 col 26: unsupported config version 9.0.0" in machine.said
+
+
+def test_what_only_the_merge_makes_wrong_is_found(machine: Bench) -> None:
+    child = json.dumps({"ignition": {"version": "3.3.0"}, "storage": {"files": [{"path": "/l/a"}]}})
+    machine.give(
+        {
+            "ignition": {"version": "3.3.0", "config": {"merge": [{"source": url_of(child)}]}},
+            "storage": {"links": [{"path": "/l", "target": "/x"}]},
+        }
+    )
+
+    assert machine.stage("fetch-offline") == 1
+    assert "error at $.storage.files.0: file path includes link in config" in machine.said
+
+
+def test_authorities_stand_in_the_config_once_they_are_fetched(machine: Bench) -> None:
+    listed = [{"source": "data:,CERT", "verification": {"hash": "sha512-" + "0" * 128}}]
+    good = [{"source": "data:,CERT"}]
+    for authorities, code in ((listed, 1), (good, 0)):
+        machine.give(text_of(security={"tls": {"certificateAuthorities": authorities}}))
+        assert machine.stage("fetch-offline") == code, machine.said
+
+    assert machine.cached()["ignition"]["security"]["tls"]["certificateAuthorities"] == [
+        {"source": "data:;base64,Q0VSVA=="}
+    ]
+
+
+def test_warnings_are_logged(machine: Bench) -> None:
+    machine.give('{"ignition": {"version": "3.3.0"}, "storag": {}}')
+
+    assert machine.stage("fetch-offline") == 0
+    assert (
+        "WARNING  : fetch-offline: op(1): platform file: warning at $.storag, line 1 col 36: unused key" in machine.said
+    )
+
+
+def test_the_state_names_every_config_that_took_part(machine: Bench) -> None:
+    put(machine.folder / "lib-ignition/base.d/10.ign", text_of("/a"))
+    machine.give(text_of(config={"merge": [{"source": url_of(text_of("/b"))}]}))
+
+    machine.stage("fetch-offline")
+
+    state = json.loads((machine.folder / "run/state").read_text())
+    assert [(entry["kind"], entry["referenced"]) for entry in state["fetchedConfigs"]] == [
+        ("base", False),
+        ("user", False),
+        ("user", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("a ignition.config.url=x b\n", "x"),
+        ("ignition.config.url=x ignition.config.url=y", "y"),
+        ('"ignition.config.url=a b" c', "a b"),
+        ('ignition.config.url="a b" c', "a b"),
+        ("ignition.config.url", ""),
+        ("xignition.config.url=x", ""),
+        ('quote="open ignition.config.url=x', "x"),
+    ],
+)
+def test_words_of_the_kernel_command_line_are_read(line: str, value: str) -> None:
+    assert command_line_value(line, "ignition.config.url") == value
