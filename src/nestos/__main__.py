@@ -2,4 +2,4 @@
 
 from nestos.cli.main import program
 
-program()
+raise SystemExit(program())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -26,6 +26,8 @@ from nestos.host.packages.apt import AptBackend
 from nestos.host.packages.backend import AccountFiles, Package, PackageSource, Request, Resolution
 from nestos.host.toolbox import Toolbox
 from nestos.ostree.repository import Repository
+from nestos.wire import lockfile
+from nestos.wire.lockfile import Locked, Lockfile
 from nestos.wire.manifest.identity import digest as manifest_digest
 from nestos.wire.manifest.loading import load
 from nestos.wire.manifest.model import Backend, Manifest
@@ -37,12 +39,21 @@ _ROOT_FORMAT = "1"  # raised when the same packages are installed another way
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a person may ask of one compose. ``lock`` maps names to (version, digest) and pins every package."""
+    """What a person may ask of one compose. ``lock`` pins every package."""
 
     arch: str
     refresh: bool = False
-    lock: Mapping[str, tuple[str, str]] | None = None
+    lock: Lockfile | None = None
     variables: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composed:
+    """A release, the folder with its pieces, and the lock of the packages it was made of."""
+
+    release: Release
+    folder: Path
+    lock: Lockfile
 
 
 def read_manifest(path: Path, *, arch: str, variables: Mapping[str, str], progress: Progress) -> Manifest:
@@ -55,8 +66,8 @@ def read_manifest(path: Path, *, arch: str, variables: Mapping[str, str], progre
     return manifest
 
 
-def compose(path: Path, *, workspace: Workspace, options: Options, progress: Progress) -> Release:
-    """Composes the manifest at ``path`` and returns its release, new or as it was already built."""
+def compose(path: Path, *, workspace: Workspace, options: Options, progress: Progress) -> Composed:
+    """Composes the manifest at ``path``: a new release, or the one that was already built of the same inputs."""
     manifest = read_manifest(path, arch=options.arch, variables=options.variables or {}, progress=progress)
     if manifest.backend is not Backend.APT:
         raise InputError(f"the {manifest.backend} backend is not here yet; nestos: backend: apt is")
@@ -71,7 +82,7 @@ def compose(path: Path, *, workspace: Workspace, options: Options, progress: Pro
     ready = release.load(folder)
     if ready is not None:
         progress.say(f"{manifest.ref} {ready.version}: built before, nothing changed")
-        return ready
+        return Composed(release=ready, folder=folder, lock=lock_of(resolution))
     root = workspace.folder("roots") / packages_digest[:24]
     if not root.exists():
         _install(resolution, root, backend=backend, table=table, progress=progress)
@@ -102,13 +113,14 @@ def compose(path: Path, *, workspace: Workspace, options: Options, progress: Pro
         progress=progress,
     )
     shutil.rmtree(folder / "tree")
-    return done
+    return Composed(release=done, folder=folder, lock=lock_of(resolution))
 
 
-def lock_text(resolution: Sequence[Package]) -> str:
-    """The lock file of a resolution, in rpm-ostree's form (its documentation of ``--ex-write-lockfile-to``)."""
-    packages = {p.name: {"evra": f"{p.version}.{p.architecture}", "digest": p.digest} for p in resolution}
-    return json.dumps({"packages": packages}, indent=1, sort_keys=True) + "\n"
+def lock_of(resolution: Resolution) -> Lockfile:
+    """The lock that pins every package of ``resolution``."""
+    stamp = datetime.fromtimestamp(resolution.timestamp, UTC).isoformat()
+    packages = {p.name: Locked(evra=f"{p.version}.{p.architecture}", digest=p.digest) for p in resolution.packages}
+    return Lockfile(packages=packages, metadata={"generated": stamp})
 
 
 def _install(
@@ -128,7 +140,7 @@ def _install(
 def _resolution(
     manifest: Manifest, *, workspace: Workspace, options: Options, backend: AptBackend, progress: Progress
 ) -> Resolution:
-    pins = {name: version for name, (version, _) in (options.lock or {}).items()}
+    pins = {name: entry.version for name, entry in options.lock.packages.items()} if options.lock else {}
     request = Request(
         packages=manifest.packages,
         excluded=manifest.excluded_packages,
@@ -137,28 +149,33 @@ def _resolution(
         recommends=manifest.recommends,
         pins=pins,
     )
-    name = hashlib.sha256(repr(request).encode()).hexdigest()[:24]
-    kept = workspace.folder("resolutions") / f"{name}.json"
-    if kept.exists() and not options.refresh:
-        document = json.loads(kept.read_text())
+    kept = workspace.folder("resolutions") / f"{hashlib.sha256(repr(request).encode()).hexdigest()[:24]}.json"
+    # Packages that the archive has since replaced can still be composed from the pool, by the lock they were in.
+    known = kept if options.lock is None else kept.with_name(_lock_name(options.lock))
+    if known.exists() and not options.refresh:
+        document = json.loads(known.read_text())
         packages = tuple(Package(**entry) for entry in document["packages"])
         return Resolution(packages=packages, timestamp=document["timestamp"])
     with progress.stage(f"packages: resolving {len(request.packages)} names"):
         found = backend.resolve(request)
     if options.lock is not None:
         _check_lock(found, options.lock)
-    durable.write_text(kept, json.dumps(asdict(found)))
+    text = json.dumps(asdict(found))
+    durable.write_text(kept, text)
+    durable.write_text(kept.with_name(_lock_name(lock_of(found))), text)
     return found
 
 
-def _check_lock(found: Resolution, lock: Mapping[str, tuple[str, str]]) -> None:
-    loose = sorted(p.name for p in found.packages if p.name not in lock)
-    other = sorted(p.name for p in found.packages if p.name in lock and lock[p.name][1] != p.digest)
-    if loose or other:
+def _lock_name(lock: Lockfile) -> str:
+    packages = sorted((name, entry.evra, entry.digest) for name, entry in lock.packages.items())
+    return f"lock-{hashlib.sha256(repr(packages).encode()).hexdigest()[:24]}.json"
+
+
+def _check_lock(found: Resolution, lock: Lockfile) -> None:
+    loose = lockfile.unlocked(lock_of(found).packages, lock)
+    if loose:
         raise InputError(
-            "the lock file does not fix this compose:"
-            + (f"\n  not locked: {', '.join(loose)}" if loose else "")
-            + (f"\n  other content than locked: {', '.join(other)}" if other else ""),
+            "the lock file does not fix this compose:\n" + "\n".join(f"  {item}" for item in loose),
             hint="write a new lock file with: nestos compose --refresh --write-lock=FILE",
         )
 

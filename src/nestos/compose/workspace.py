@@ -7,10 +7,14 @@ from pathlib import Path
 
 
 class Workspace:
-    """The cache at ``home``; its folders are made on first use."""
+    """The cache at ``home``; its folders are made on first use.
 
-    def __init__(self, home: Path) -> None:
+    ``repository`` is the OSTree repository that releases are committed to and nodes pull from, ``repo`` if not given.
+    """
+
+    def __init__(self, home: Path, *, repository: Path | None = None) -> None:
         self.home = home.absolute()
+        self.repository = repository if repository is not None else self.home / "repo"
 
     @classmethod
     def default(cls) -> Workspace:
@@ -24,11 +28,6 @@ class Workspace:
         path = self.home.joinpath(*parts)
         path.mkdir(parents=True, exist_ok=True)
         return path
-
-    @property
-    def repository(self) -> Path:
-        """The OSTree repository that releases are committed to and nodes pull from."""
-        return self.home / "repo"
 
     def builds(self, ref: str) -> Path:
         """The folder with the builds of ``ref``, one folder each."""

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from nestos.host.process import Runner
 
-
 # Never wanted on a node, whatever packages say.
 MASKED = (
     # The cache of the release is in the tree and its libraries cannot change; 23 s of an emulated first boot.

@@ -56,8 +56,7 @@ class AptBackend:
         """As the interface says. Raises ``NetworkError`` naming the source that cannot be reached."""
         self._configure(request)
         self._update()
-        wanted = [f"{name}={request.pins[name]}" if name in request.pins else name for name in request.packages]
-        command = ["apt-get", "install", "--yes", "--print-uris", "?essential", *wanted]
+        command = ["apt-get", "install", "--yes", "--print-uris", "?essential", *request.packages]
         command += [f"{name}-" for name in request.excluded]
         try:
             printed = self._apt(command).stdout
@@ -132,11 +131,17 @@ class AptBackend:
         (self._work / "var/lib/dpkg/status").write_text("")
         lines = [f"deb {s.uri} {s.suite} {' '.join(s.components)}\n" for s in request.sources]
         (self._work / "etc/sources.list").write_text("".join(lines))
+        pins = [
+            f"Package: {name}\nPin: version {version}\nPin-Priority: 1001\n" for name, version in request.pins.items()
+        ]
+        (self._work / "etc/preferences").write_text("\n".join(pins))
         settings = {
             "Dir": f"{self._work}/",
             "Dir::State::status": f"{self._work}/var/lib/dpkg/status",
             "Dir::Etc::sourcelist": f"{self._work}/etc/sources.list",
             "Dir::Etc::sourceparts": "/dev/null",
+            "Dir::Etc::preferences": f"{self._work}/etc/preferences",
+            "Dir::Etc::preferencesparts": "/dev/null",
             "Dir::Etc::trustedparts": self._keyrings,
             "APT::Architecture": request.architecture,
             "APT::Architectures": request.architecture,

@@ -1,0 +1,116 @@
+"""``nestos test``: every gate of the project, one after the other, each with its name and how long it took."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from nestos.base.errors import InputError
+from nestos.base.log import Progress
+from nestos.cli import parity
+from nestos.cli.compose import checkout
+from nestos.compose import tools
+from nestos.compose.workspace import Workspace
+from nestos.host import process
+from nestos.lab import accelerator
+from nestos.lab.runner import run_scenarios
+from nestos.lab.scenario import ALL, Equipment, Scenario, collect, select
+from nestos.lab.ssh import identity
+
+BUDGET_MINUTES = 40.0
+_EPILOG = """\
+examples:
+  nestos test                         linters, types, layers, unit tests, and the scenarios that fit in 40 minutes
+  nestos test --all                   every scenario
+  nestos test --unit                  without virtual machines
+  nestos test --scenario=first-boot   one scenario, or a pattern of names (repeatable); --list names them
+"""
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the sub-command."""
+    parser = subparsers.add_parser(
+        "test",
+        help="run the tests",
+        description="Run the project's gates: linters, types, layers, unit tests, scenarios in virtual machines.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--all", action="store_true", help="every scenario, however long")
+    parser.add_argument("--unit", action="store_true", help="no scenarios")
+    parser.add_argument("--scenario", action="append", default=[], metavar="NAME", help="only these scenarios")
+    parser.add_argument("--list", action="store_true", help="list the scenarios and end")
+    parser.set_defaults(handler=handle)
+
+
+def handle(options: argparse.Namespace) -> int:
+    """Runs the gates; 0 if every one passed. A gate that fails does not stop the ones behind it."""
+    if not (checkout() / "tests").is_dir():
+        raise InputError("the tests are in the project's checkout, and this is not one")
+    sys.path.insert(0, str(checkout()))
+    known = collect("tests.scenarios")
+    if options.list:
+        for item in known:
+            print(f"{item.name:24} {item.minutes:4.0f} min  {item.summary}")
+        return 0
+    progress = Progress()
+    results = Workspace.default().folder("results") / "outcomes.json"
+    results.unlink(missing_ok=True)
+    failed: list[str] = []
+    if not options.scenario:
+        failed += [name for name, command in _gates().items() if not _passes(name, command, results, progress)]
+    if not options.unit:
+        chosen = select(known, [ALL] if options.all else options.scenario)
+        if not _scenarios_pass(chosen, results, budget=None if options.all else BUDGET_MINUTES, progress=progress):
+            failed.append("scenarios")
+    if not options.scenario:
+        problems = parity.check(
+            checkout(), outcomes=parity.read_outcomes(results), scenarios_ran=options.all and not options.unit
+        )
+        failed += [f"parity: {problem}" for problem in problems]
+    for name in failed:
+        print(f"FAILED: {name}")
+    print(f"nestos test: {'failed' if failed else 'every gate passed'}", flush=True)
+    return 1 if failed else 0
+
+
+def _gates() -> dict[str, list[str]]:
+    python = sys.executable
+    return {
+        "format": [python, "-m", "ruff", "format", "--check", "--quiet", "."],
+        "lint": [python, "-m", "ruff", "check", "--quiet", "."],
+        "types": [python, "-m", "mypy"],
+        "layers": [python, "-c", "from importlinter.cli import lint_imports_command as c; c()"],
+        "unit tests": [python, "-m", "pytest", "-p", "tests.outcomes", "-p", "no:cacheprovider", "--quiet"],
+    }
+
+
+def _passes(name: str, command: list[str], results: Path, progress: Progress) -> bool:
+    """Runs one gate in the checkout, its output to ours. True if it ended with 0."""
+    environment = {"PYTHONPATH": str(checkout() / "src"), "NESTOS_TEST_RESULTS": str(results)}
+    with progress.stage(name), os.fdopen(os.dup(sys.stdout.fileno()), "wb") as output:
+        sys.stdout.flush()
+        done = process.run(command, cwd=checkout(), environment=environment, output=output, accepted=range(-64, 256))
+        if done.returncode != 0:
+            progress.say(f"exit status {done.returncode}")
+    return done.returncode == 0
+
+
+def _scenarios_pass(chosen: list[Scenario], results: Path, *, budget: float | None, progress: Progress) -> bool:
+    images = importlib.import_module("tests.scenarios.images")
+    workspace = Workspace.default()
+    box = tools.ensure(workspace.home, progress=progress)
+    equipment = Equipment(
+        tools=box,
+        accelerator=accelerator.choose(tools=box, cache=workspace.folder("lab") / "accelerator.json"),
+        identity=identity(workspace.folder("lab")),
+        images=images.ScenarioImages(workspace, progress=progress),
+    )
+    outcome = run_scenarios(
+        chosen, equipment=equipment, logs=workspace.folder("scenarios"), stream=sys.stdout, budget_minutes=budget
+    )
+    parity.record(results, outcome.by_name)
+    return outcome.has_passed

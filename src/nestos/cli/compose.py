@@ -1,0 +1,104 @@
+"""``nestos compose``: from a manifest to a signed commit in the repository, and a disk image of it."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from pathlib import Path
+
+from nestos.base import durable
+from nestos.base.errors import InputError
+from nestos.base.log import Progress
+from nestos.compose import images, pipeline, tools
+from nestos.compose.pipeline import Composed, Options
+from nestos.compose.workspace import Workspace
+from nestos.wire import lockfile
+from nestos.wire.lockfile import Lockfile
+
+_EPILOG = """\
+examples:
+  nestos compose                                  the default edition
+  nestos compose my/manifest.yaml --image         and a disk image for QEMU
+  nestos compose --refresh --write-lock=new.json  newest packages, and a file that pins them
+  nestos compose --lock=new.json                  exactly these packages
+
+A compose does only what its inputs ask for anew; running it again after an interruption goes on from there.
+"""
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the sub-command."""
+    parser = subparsers.add_parser(
+        "compose",
+        help="compose a release from a manifest",
+        description="Compose a release from a manifest: packages, tree, slot image, signed commit.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("manifest", type=Path, nargs="?", metavar="MANIFEST", help="default: the default edition")
+    parser.add_argument("--refresh", action="store_true", help="ask the archive for newer packages")
+    parser.add_argument("--lock", type=Path, metavar="FILE", help="take exactly the packages of this lock file")
+    parser.add_argument("--write-lock", type=Path, metavar="FILE", help="write a lock file of the packages taken")
+    parser.add_argument("--variable", action="append", default=[], metavar="NAME=VALUE", help="set a manifest variable")
+    parser.add_argument("--image", action="store_true", help="make a disk image for QEMU too")
+    parser.add_argument("--arch", default=platform.machine(), help="default: this machine's")
+    parser.set_defaults(handler=handle)
+
+
+def default_manifest() -> Path:
+    """The manifest of the default edition, in this checkout."""
+    return checkout() / "editions/debian/manifest.yaml"
+
+
+def checkout() -> Path:
+    """The folder of this checkout."""
+    return Path(__file__).resolve().parents[3]
+
+
+def handle(options: argparse.Namespace) -> int:
+    """Composes and says what came of it."""
+    progress = Progress()
+    workspace = Workspace.default()
+    made = pipeline.compose(
+        options.manifest or default_manifest(),
+        workspace=workspace,
+        options=Options(
+            arch=options.arch,
+            refresh=options.refresh,
+            lock=_lock(options.lock) if options.lock else None,
+            variables=dict(_pair(text) for text in options.variable),
+        ),
+        progress=progress,
+    )
+    if options.write_lock:
+        durable.write_text(options.write_lock, lockfile.render(made.lock))
+    release = made.release
+    print(f"version   {release.version}\nref       {release.ref}\ncommit    {release.commit}")
+    print(f"slot      {release.image} ({release.image_size / 1e6:.0f} MB)\nroot hash {release.root_hash}")
+    print(f"repository {workspace.repository}")
+    if options.image:
+        print(f"disk      {disk_image(made, workspace=workspace, progress=progress)}")
+    return 0
+
+
+def disk_image(made: Composed, *, workspace: Workspace, progress: Progress, platform_id: str = "qemu") -> Path:
+    """The raw disk image of a composed release."""
+    box = tools.ensure(workspace.home, progress=progress).with_binds(workspace.home)
+    return images.ensure_disk(made.release, made.folder, platform=platform_id, runner=box, progress=progress)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise InputError(f"--variable={text}: expected NAME=VALUE")
+    return name, value
+
+
+def _lock(path: Path) -> Lockfile:
+    try:
+        lock, report = lockfile.parse(path.read_text(), source=str(path))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    if lock is None:
+        raise InputError(f"the lock file cannot be used:\n{report}")
+    return lock

@@ -1,0 +1,63 @@
+"""``./nestos``: the host's command. Composes, runs, tests; each sub-command is a module of its own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from nestos import __version__
+from nestos.base import log
+from nestos.base.errors import NestosError
+from nestos.cli import check, compose, parity, run, serve, up
+
+_EPILOG = """\
+examples:
+  ./nestos up                    compose, build, boot and provision a node; say how to get in
+  ./nestos test                  linters, types, layers, unit tests, scenarios in virtual machines
+  ./nestos compose MANIFEST      only compose; a new release for nodes to update to
+  ./nestos run IMAGE --console   boot any image with any config
+  ./nestos serve                 serve the repository to nodes
+
+Each command has --help with more examples. On a node, see: nestos --help
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    described = argparse.ArgumentParser(
+        prog="nestos",
+        description="Compose, run and test NestOS.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    described.add_argument("--version", action="version", version=f"nestos {__version__}")
+    described.add_argument(
+        "-v", "--verbose", action="count", default=0, help="show the commands that are run; -vv: all"
+    )
+    commands = described.add_subparsers(metavar="COMMAND", required=True)
+    for module in (up, check, compose, run, serve):
+        module.register(commands)
+    table = commands.add_parser("parity", help="print or check the parity table", add_help=False)
+    table.set_defaults(program=parity.program)
+    return described
+
+
+def program(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status: 0, 1 for a failure, 2 for wrong input, 130 after Ctrl-C."""
+    options, rest = parser().parse_known_args(arguments)
+    log.setup(verbose=options.verbose)
+    if "program" in options:
+        return int(options.program(rest))
+    if rest:
+        parser().parse_args(arguments)  # says which word is unknown, and ends
+    try:
+        return int(options.handler(options))
+    except NestosError as error:
+        print(f"nestos: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"  {error.hint}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("nestos: stopped; what was finished is kept, the same command goes on from there", file=sys.stderr)
+        return 130
