@@ -90,7 +90,7 @@ def node(command_line: str, *, devices: Path = Path("/dev/disk/by-partuuid")) ->
 
 
 class BlockPartition:
-    """A partition by its device, or a file in its place. A ``PartitionDevice``; opened when first used.
+    """A partition by its device, or a file in its place (for tests). A ``PartitionDevice``; opened when first used.
 
     Opened exclusively, which fails while it is mounted or held by device-mapper: the running slot cannot be written.
     """
@@ -133,10 +133,11 @@ class BlockPartition:
 
     def _open(self) -> tuple[int, int]:
         if not self._descriptors:
-            exclusive = os.O_EXCL if stat.S_ISBLK(self._path.stat().st_mode) else 0
             try:
+                is_device = stat.S_ISBLK(self._path.stat().st_mode)
+                exclusive, direct = (os.O_EXCL, os.O_DIRECT) if is_device else (0, 0)
                 self._descriptors.append(os.open(self._path, os.O_RDWR | os.O_CLOEXEC | exclusive))
-                self._descriptors.append(os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECT))
+                self._descriptors.append(os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | direct))
             except OSError as error:
                 self.close()
                 if error.errno == errno.EBUSY:
