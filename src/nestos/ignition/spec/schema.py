@@ -212,7 +212,7 @@ def check_duplicates(shape: Shape, value: Any, place: Place) -> None:
     for group in shape.shared:
         together: set[str] = set()
         seen_in |= dict.fromkeys(group, together)
-    for name, inner in shape.fields.items():
+    for name, inner in sorted(shape.fields.items()):
         if name not in value:
             continue
         if isinstance(inner, Items) and inner.key is not None:

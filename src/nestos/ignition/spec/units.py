@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 SUFFIXES = (
     ".service", ".socket", ".device", ".mount", ".automount", ".swap", ".target", ".path", ".timer", ".snapshot",
     ".slice", ".scope",
@@ -10,6 +12,12 @@ SUFFIXES = (
 
 class UnitError(ValueError):
     """The text is not a unit."""
+
+
+def _from_bracket(line: str) -> str:
+    """What is left of a line before the first section once all in front of its bracket is passed over."""
+    match = re.search(r"[\[#;]", line)
+    return line[match.start() :] if match and match[0] == "[" else ""
 
 
 def sections(text: str) -> list[str]:
@@ -24,7 +32,9 @@ def sections(text: str) -> list[str]:
             continue
         if not bare or bare[0] in "#;":
             continue
-        if bare[0] == "[":
+        if not found:
+            bare = _from_bracket(bare)
+        if bare.startswith("["):
             name, bracket, rest = bare[1:].partition("]")
             if not bracket:
                 raise UnitError("unable to find end of section")

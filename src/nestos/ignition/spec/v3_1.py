@@ -42,13 +42,8 @@ CONFIG = v3_0.CONFIG.grown(
 
 
 def upgrade(config: Value) -> Value:
-    """A 3.0.0 config means the same in 3.1.0; an empty source, which was allowed in lists, is no entry."""
-    ignition = config.get("ignition", {})
-    lists = (
-        (ignition.get("config", {}), "merge"),
-        (ignition.get("security", {}).get("tls", {}), "certificateAuthorities"),
-    )
-    for holder, name in lists:
-        if name in holder:
-            holder[name] = [entry for entry in holder[name] if entry.get("source")]
+    """A 3.0.0 config means the same in 3.1.0; a config to merge without a source, which was allowed, is none."""
+    references = config.get("ignition", {}).get("config", {})
+    if "merge" in references:
+        references["merge"] = [entry for entry in references["merge"] if entry.get("source")]
     return config

@@ -24,7 +24,7 @@ def mode(value: Value, place: Place) -> None:
         return
     if not 0 <= bits <= _LARGEST_MODE:
         place.error("illegal file mode", "mode")
-    elif bits & _SPECIAL and not place.traits.special_modes:
+    if bits & _SPECIAL and not place.traits.special_modes:
         place.warning("setuid/setgid/sticky bits are not supported in spec versions older than 3.6.0", "mode")
 
 

@@ -100,9 +100,11 @@ def resource(value: Value, place: Place) -> None:
         problem = hash_problem(text, place.traits)
         if problem:
             place.error(problem, "verification", "hash")
-    headers = value.get("httpHeaders", [])
-    if headers and scheme_of(source or "") not in ("http", "https"):
-        place.error("cannot use HTTP headers with this source scheme", "httpHeaders")
+    if value.get("httpHeaders"):
+        if not source or _unreadable(source):
+            place.error("unable to parse url", "httpHeaders")
+        elif scheme_of(source) not in ("http", "https"):
+            place.error("cannot use HTTP headers with this source scheme", "httpHeaders")
 
 
 def header(value: Value, place: Place) -> None:
@@ -117,15 +119,17 @@ def header(value: Value, place: Place) -> None:
 
 
 def sourced(*names: str) -> Rule:
-    """The rule that entries of the lists ``names`` have a source (since 3.1)."""
+    """The rule that entries of the lists ``names`` have a source. Before 3.1 a config without one was no config."""
 
     def rule(value: Value, place: Place) -> None:
-        if not place.traits.source_required:
-            return
         for name in names:
             for index, entry in enumerate(value.get(name, [])):
-                if not entry.get("source"):
+                if entry.get("source"):
+                    continue
+                if place.traits.source_required:
                     place.error("source is required", name, index)
+                elif name != "merge":
+                    place.error("invalid url scheme", name, index, "source")
 
     return rule
 
@@ -134,9 +138,11 @@ def proxy(value: Value, place: Place) -> None:
     """Proxies are reached over HTTP or HTTPS; a plain one for HTTPS resources is worth a warning."""
     for name in ("httpProxy", "httpsProxy"):
         url = value.get(name)
-        if not url:
+        if url is None:
             continue
-        if scheme_of(url) not in ("http", "https"):
+        if _unreadable(url):
+            place.error("unable to parse url", name)
+        elif scheme_of(url) not in ("http", "https"):
             place.error("proxies must be http(s)", name)
         elif name == "httpsProxy" and scheme_of(url) == "http":
             place.warning("insecure plaintext HTTP proxy specified for HTTPS resources", name)

@@ -28,6 +28,8 @@ def filesystem(value: Value, place: Place) -> None:
                 "format cannot be empty when path, label, uuid, wipeFilesystem, options, or mountOptions is specified",
                 "format",
             )
+        if value.get("label"):
+            place.error("filesystem must specify format if label is specified", "label")
     elif kind not in place.traits.formats:
         place.error("invalid filesystem format", "format")
     longest = _LONGEST_LABEL.get(kind or "")
@@ -38,6 +40,7 @@ def filesystem(value: Value, place: Place) -> None:
 def devices(value: Value, place: Place) -> None:
     """File systems and the disks of the same config fit together."""
     disks = {entry.get("device", ""): entry for entry in value.get("disks", [])}
+    disks.pop("", None)
     for index, entry in enumerate(value.get("filesystems", [])):
         disk = disks.get(entry.get("device", ""))
         if disk is None:
