@@ -161,6 +161,7 @@ fi
 
 _MENU = """\
 # Only the escape key stops the countdown: noise on a serial line must not leave a machine in a menu.
+# On the serial line of UEFI firmware press it twice: it holds a single one back for longer than this waits.
 set timeout_style=countdown
 set timeout={timeout}
 set default=automatic
