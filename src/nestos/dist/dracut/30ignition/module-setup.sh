@@ -14,12 +14,19 @@ depends() {
 
 installkernel() {
     # Where QEMU hands a config over. Built in on some kernels.
-    hostonly='' instmods -o qemu_fw_cfg
+    hostonly='' instmods qemu_fw_cfg
 }
 
 install_stage() {
     inst_simple "$moddir/$1" "$systemdsystemunitdir/$1"
     $SYSTEMCTL -q --root "$initdir" add-requires ignition-complete.target "$1"
+}
+
+install_libraries() {
+    local library
+    while read -r library; do
+        inst "$library" || return 1
+    done < <(ldd "$1" | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p')
 }
 
 install() {
@@ -31,6 +38,8 @@ install() {
     }
     while read -r file; do
         inst "$file" || return 1
+        # dracut looks for the libraries of executables only, and extension modules are not executable.
+        [[ $file == *.so ]] && install_libraries "$file"
     done <<< "$files"
 
     inst_multiple modprobe useradd usermod userdel groupadd groupmod groupdel || return 1
