@@ -15,7 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from nestos.base.errors import InputError, NestosError, NetworkError, SpaceError, StateError, VerificationError
+from nestos.base.errors import (
+    CommandError,
+    InputError,
+    NestosError,
+    NetworkError,
+    SpaceError,
+    StateError,
+    VerificationError,
+)
 from nestos.base.log import Progress
 from nestos.deploy import config, release
 from nestos.deploy.node import Node
@@ -148,13 +156,18 @@ class Store:
         """Takes the running slot's files into the repository, so that they are not fetched again.
 
         The slot is read below its mounts, in a mount namespace of its own. Then the running release's commit is
-        fetched, if the server still has it: with it, static deltas from the running release can be used.
+        fetched, if the server still has it: with it, static deltas from the running release can be used. Where the
+        slot cannot be read so, everything is fetched. Raises ``SpaceError`` when /var is full.
         """
         view = self._node.folder / "staging" / "running"
         view.mkdir(parents=True, exist_ok=True)
         below = BelowMounts(self._node.runner, view=view)
         with self._progress.stage("taking over the running system's files"):
-            Repository(self.repository.path, runner=below).commit(view, branch=_SEED, subject="running system")
+            try:
+                Repository(self.repository.path, runner=below).commit(view, branch=_SEED, subject="running system")
+            except CommandError as error:
+                self._progress.say(f"not possible, so everything is fetched: {error}")
+                return
         try:
             self.repository.pull(REMOTE, running_commit, metadata_only=True)
             self.repository.pull(REMOTE, running_commit)

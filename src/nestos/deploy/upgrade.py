@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from nestos.base.errors import SpaceError, StateError, VerificationError
+from nestos.base.errors import NestosError, SpaceError, StateError, VerificationError
 from nestos.base.log import Progress
 from nestos.deploy import release
 from nestos.deploy.imaging import ToolsOfTree
@@ -122,10 +122,13 @@ class Upgrade:
         staging = self._clean_staging()
         payload = self._prepare(store, offered, view=view, staging=staging)
         taken = self._install(payload, staging=staging)
-        # Staged: from here on an error may cost disk space but not the update.
         self._node.records.pardon(offered.commit)
         self._clean_staging()
-        store.keep({str(self._node.booted): view.require_running().commit, str(taken.slot): offered.commit})
+        try:
+            store.keep({str(self._node.booted): view.require_running().commit, str(taken.slot): offered.commit})
+        except NestosError as error:
+            # The release is staged: what is left over costs room, not the update.
+            self._progress.say(f"the local repository could not be tidied up: {error}")
         return taken
 
     def _prepare(self, store: Store, offered: Release, *, view: View, staging: Path) -> Payload:

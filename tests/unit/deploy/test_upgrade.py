@@ -228,6 +228,25 @@ def test_afterwards_the_staging_folder_is_empty_and_both_commits_are_kept(world:
     assert world.server.lines[-1][1] == "prune"
 
 
+def test_a_repository_that_cannot_be_tidied_up_does_not_undo_the_update(world: World) -> None:
+    world.server.fail("ostree", "prune", stderr="error: something new")
+    assert world.upgrade.take(world.examine()).version == "2"
+    assert "could not be tidied up" in world.said.getvalue()
+
+
+def test_a_running_slot_that_cannot_be_taken_over_is_fetched_instead(world: World) -> None:
+    world.server.fail("unshare", "below-mounts", stderr="unshare: unshare failed: Operation not permitted")
+    world.upgrade.take(world.examine())
+    assert world.machine.state.pointer is Slot.B
+
+
+def test_a_var_that_fills_while_the_running_slot_is_taken_over_ends_it(world: World) -> None:
+    world.server.fail("unshare", "below-mounts", stderr=recorded.DISK_FULL)
+    with pytest.raises(SpaceError):
+        world.upgrade.take(world.examine())
+    assert world.untouched()
+
+
 def test_leftovers_of_an_interrupted_update_do_not_disturb(world: World) -> None:
     leftover = world.node.folder / "staging/tree/usr"
     leftover.mkdir(parents=True)
