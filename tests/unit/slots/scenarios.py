@@ -83,6 +83,7 @@ def others(releases: Releases, booted: Slot) -> Iterator[Scenario]:
     yield _rollback_from_unproven(releases, booted)
     yield _judge_good(releases, booted)
     yield _judge_good_twice(releases, booted)
+    yield _judge_while_staged(releases, booted)
     yield _judge_after_fallback(releases, booted)
     yield _judge_bad(releases, booted)
     yield _drop(releases, booted)
@@ -140,6 +141,18 @@ def _judge_good_twice(releases: Releases, booted: Slot) -> Scenario:
 
     scenario = _judge_good(releases, booted)
     return replace(scenario, name=f"boot-complete in {booted} after a killed judge", prepare=killed)
+
+
+def _judge_while_staged(releases: Releases, booted: Slot) -> Scenario:
+    return replace(
+        _drop(releases, booted),
+        name=f"boot-complete of {booted} again, while a release is staged",
+        state=state_of(booted, own=status(SlotState.GOOD, 2), other=status(SlotState.TRYING, 2), pointer=booted.other),
+        operate=lambda disk: install.mark_good(disk.environment, booted=booted),
+        promised=lambda left, state: state.of(booted) == GOOD and state.pending is booted.other,
+        endings=EITHER,
+        done="new",
+    )
 
 
 def _judge_after_fallback(releases: Releases, booted: Slot) -> Scenario:
