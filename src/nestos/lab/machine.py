@@ -63,7 +63,7 @@ class Machine:
         self._tools = tools
         self._identity = identity
         self._runner = runner
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
         self._outlives_us = outlives_us
         self._process: process.Started | None = None
         self._qmp: Qmp | None = None
@@ -132,11 +132,11 @@ class Machine:
 
     def wait_for_exit(self, *, timeout_seconds: float) -> int:
         """Waits until QEMU ends by itself and returns its exit status. Raises ``StateError`` when it does not."""
-        deadline = self._clock.monotonic() + timeout_seconds
+        deadline = self.clock.monotonic() + timeout_seconds
         while (status := self.exit_status) is None:
-            if self._clock.monotonic() >= deadline:
+            if self.clock.monotonic() >= deadline:
                 raise StateError(f"the machine {self.spec.name} still runs after {timeout_seconds:.0f} s")
-            self._clock.sleep(_POLL_SECONDS)
+            self.clock.sleep(_POLL_SECONDS)
         return status
 
     def __enter__(self) -> Self:
@@ -204,7 +204,7 @@ class Machine:
         """SSH into the machine. Raises ``StateError`` when no key was given for it."""
         if self._identity is None:
             raise StateError(f"no SSH key was given for the machine {self.spec.name}")
-        return Ssh(port=self.port(22), identity=self._identity, user=user, runner=self._runner, clock=self._clock)
+        return Ssh(port=self.port(22), identity=self._identity, user=user, runner=self._runner, clock=self.clock)
 
     def ssh(
         self,
@@ -241,7 +241,7 @@ class Machine:
 
     def _connect(self, places: Places) -> None:
         """The control connection of the QEMU just started; its own words when it ended instead."""
-        deadline = self._clock.monotonic() + 60
+        deadline = self.clock.monotonic() + 60
         while True:
             if self._gone():
                 said = (self.folder / "qemu.log").read_text(errors="replace").splitlines()[-_KEPT_LINES:]
@@ -255,7 +255,7 @@ class Machine:
                 self._qmp = Qmp.connect(places.qmp, timeout_seconds=1)
                 return
             except QmpError:
-                if self._clock.monotonic() >= deadline:
+                if self.clock.monotonic() >= deadline:
                     raise
 
     def _gone(self) -> str:
