@@ -1,5 +1,7 @@
 """``python -m nestos``: the host's command."""
 
+import sys
+
 from nestos.cli.main import program
 
-raise SystemExit(program())
+sys.exit(program())

@@ -166,7 +166,7 @@ def exits_below_the_command_line(sources: Iterable[Source]) -> list[str]:
     return [
         f"{item.path}:{node.lineno} {ast.unparse(node)}"
         for item in sources
-        if not item.module.startswith("nestos.cli")
+        if not item.module.startswith(("nestos.cli", "nestos.__main__"))
         for node in ast.walk(item.tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) in exits
     ]

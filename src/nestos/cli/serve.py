@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import functools
-import http.server
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
 from nestos.base.errors import StateError
 from nestos.compose.workspace import Workspace
@@ -34,20 +36,50 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(handler=handle)
 
 
+def server(workspace: Workspace, *, address: str = "127.0.0.1", port: int = DEFAULT_PORT) -> ThreadingHTTPServer:
+    """A server, listening, for the repository and, below ``/files/``, the folder ``files`` of the cache.
+
+    Raises ``StateError`` when the address cannot be had.
+    """
+    handler = functools.partial(_Handler, repository=workspace.repository, files=workspace.folder("files"))
+    try:
+        return ThreadingHTTPServer((address, port), handler)
+    except OSError as error:
+        raise StateError(
+            f"cannot listen on {address}:{port}: {error.strerror}", hint="is another nestos serve running?"
+        ) from error
+
+
 def handle(options: argparse.Namespace) -> int:
     """Serves until interrupted."""
-    repository = Workspace.default().repository
-    if not (repository / "config").is_file():
+    workspace = Workspace.default()
+    if not (workspace.repository / "config").is_file():
         raise StateError("there is no repository yet", hint="make one with: nestos compose")
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(repository))
-    try:
-        server = http.server.ThreadingHTTPServer((options.address, options.port), handler)
-    except OSError as error:
-        raise StateError(f"cannot listen on {options.address}:{options.port}: {error.strerror}") from error
-    with server:
-        print(f"serving {repository} on http://{options.address}:{server.server_port}/, Ctrl-C ends", flush=True)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            return 0
+    with server(workspace, address=options.address, port=options.port) as serving:
+        print(
+            f"serving {workspace.repository} on http://{options.address}:{serving.server_port}/, Ctrl-C ends",
+            flush=True,
+        )
+        serving.serve_forever()
     return 0
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    """Static files from two folders."""
+
+    def __init__(self, *arguments: Any, repository: Path, files: Path) -> None:
+        self._files = files
+        super().__init__(*arguments, directory=str(repository))
+
+    def translate_path(self, path: str) -> str:
+        """The file of a request's path; the base class has refused ``..`` when it looks below ``directory``."""
+        if not path.startswith("/files/"):
+            return super().translate_path(path)
+        repository, self.directory = self.directory, str(self._files)
+        try:
+            return super().translate_path(path.removeprefix("/files"))
+        finally:
+            self.directory = repository
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Nothing: thousands of objects are asked for in one update."""

@@ -6,15 +6,18 @@ import argparse
 import hashlib
 import json
 import platform
-import shutil
+import socket
+import threading
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from nestos.base import durable
 from nestos.base.errors import NestosError, StateError
 from nestos.base.log import Progress
-from nestos.cli import compose
+from nestos.cli import compose, serve
 from nestos.cli.run import way_in
 from nestos.compose import pipeline, tools
 from nestos.compose.pipeline import Options
@@ -28,6 +31,7 @@ from nestos.lab.ssh import Identity, identity
 
 NAME = "nest1"
 _HELLO_PORT = 8080
+_DISK_SIZE = "20G"  # sparse; the node's /var grows into it on first boot
 _BOOT_SECONDS = 900.0
 _HELLO_SECONDS = 600.0
 _EPILOG = """\
@@ -88,7 +92,7 @@ def up(options: argparse.Namespace) -> int:
     )
     image = compose.disk_image(made, workspace=workspace, progress=progress)
     box = tools.ensure(workspace.home, progress=progress)
-    config = _config(options.butane, folder=folder, box=box, key=key)
+    config = _config(options.butane, workspace=workspace, folder=folder, box=box, key=key)
     disk, is_new = _disk(image, folder=folder, config=config, fresh=options.fresh, box=box)
     spec = MachineSpec(
         name=NAME,
@@ -101,24 +105,27 @@ def up(options: argparse.Namespace) -> int:
     chosen = accelerator.choose(tools=box, cache=workspace.folder("lab") / "accelerator.json")
     machine = Machine(spec, tools=box, folder=folder, accelerator=chosen, identity=key, outlives_us=True)
     with progress.stage(f"{NAME}: {'first boot' if is_new else 'boot'} of {made.release.version}, {chosen.name}"):
-        running = _start(machine)
+        running = _start(machine, workspace=workspace, serves=options.butane is None)
     if options.butane is None:
         _hello(running, progress=progress)
     print(_summary(running, key=key))
     return 0
 
 
-def _config(butane: Path | None, *, folder: Path, box: Toolbox, key: Identity) -> tuple[str, Path]:
-    """The node's Ignition config as an fw_cfg entry; the example's local files are put beside it."""
-    source = butane
-    if source is None:
-        place = folder / "config"
-        place.mkdir(exist_ok=True)
-        source = place / "example.bu"
-        shutil.copyfile(compose.checkout() / "editions/debian/example.bu", source)
-        (place / "id_ed25519.pub").write_text(f"{key.public}\n")
-        (place / "busybox.tar").write_bytes(container_image.archive(box.root / "usr/bin/busybox"))
-    return provision.fw_cfg(provision.with_key(provision.from_butane(source), key=key.public), folder=folder)
+def _config(
+    butane: Path | None, *, workspace: Workspace, folder: Path, box: Toolbox, key: Identity
+) -> tuple[str, Path]:
+    """The node's Ignition config as an fw_cfg entry. The example gets the digest of the image it fetches."""
+    if butane is not None:
+        config = provision.from_butane(butane)
+    else:
+        image = container_image.archive(box.root / "usr/bin/busybox")
+        (workspace.folder("files") / "busybox.tar").write_bytes(image)
+        example = folder / "example.bu"
+        text = (compose.checkout() / "editions/debian/example.bu").read_text()
+        example.write_text(text.replace("@BUSYBOX_SHA256@", hashlib.sha256(image).hexdigest()))
+        config = provision.from_butane(example)
+    return provision.fw_cfg(provision.with_key(config, key=key.public), folder=folder)
 
 
 def _disk(image: Path, *, folder: Path, config: tuple[str, Path], fresh: bool, box: Toolbox) -> tuple[Path, bool]:
@@ -129,24 +136,44 @@ def _disk(image: Path, *, folder: Path, config: tuple[str, Path], fresh: bool, b
     if disk.exists() and known == shape and not fresh:
         return disk, False
     disk.unlink(missing_ok=True)
-    disks.create_overlay(disk, backing=image, tools=box)
+    disks.create_overlay(disk, backing=image, tools=box, size=_DISK_SIZE)
     durable.write_text(made_of, json.dumps(shape))
     return disk, True
 
 
-def _start(machine: Machine) -> Running:
+def _start(machine: Machine, *, workspace: Workspace, serves: bool) -> Running:
+    """Starts the machine and waits for SSH. With ``serves``, what its config fetches is served meanwhile."""
     machine.serial_log.unlink(missing_ok=True)
-    machine.start()
-    try:
-        running = registry.record(machine)
-        machine.shell().wait(timeout_seconds=_BOOT_SECONDS)
-    except NestosError as error:
-        tail = machine.console.tail(lines=25)
-        machine.close()
-        registry.forget(machine.folder)
-        raise StateError(f"the node did not come up: {error}\n{tail}", hint=f"log: {machine.serial_log}") from error
-    machine.leave()
+    with ExitStack() as stack:
+        if serves:
+            stack.enter_context(_serving(workspace))
+        machine.start()
+        try:
+            running = registry.record(machine)
+            machine.shell().wait(timeout_seconds=_BOOT_SECONDS)
+        except NestosError as error:
+            tail = machine.console.tail(lines=25)
+            machine.close()
+            registry.forget(machine.folder)
+            raise StateError(f"the node did not come up: {error}\n{tail}", hint=f"log: {machine.serial_log}") from error
+        machine.leave()
     return running
+
+
+@contextmanager
+def _serving(workspace: Workspace) -> Iterator[None]:
+    """The cache's files on the port that the example names, unless ``nestos serve`` does that already."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", serve.DEFAULT_PORT)) == 0:
+            yield
+            return
+    with serve.server(workspace) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
 
 
 def _hello(running: Running, *, progress: Progress) -> None:

@@ -52,10 +52,15 @@ def load(folder: Path) -> Release | None:
     return Release(**json.loads(file.read_text())) if file.exists() else None
 
 
-def erofs_options(manifest: Manifest) -> tuple[str, ...]:
-    """mkfs.erofs's options for the manifest's compression; recorded in the commit, for nodes to use the same."""
+def erofs_options(manifest: Manifest, *, kernel: str) -> tuple[str, ...]:
+    """mkfs.erofs's options for the manifest's compression; recorded in the commit, for nodes to use the same.
+
+    Kernel and initramfs stay out of the slot: the boot partition has them, 37 MB that compress no further.
+    """
     compression = manifest.compression
     own = [option for option in image.DEFAULT_EROFS_OPTIONS if not option.startswith(("-z", "-C"))]
+    modules = f"usr/lib/modules/{kernel}"
+    own += [f"--exclude-path={modules}/vmlinuz", f"--exclude-path={modules}/initramfs.img"]
     if not compression.erofs:
         return tuple(own)
     level = "" if compression.level is None else f",level={compression.level}"
@@ -77,7 +82,7 @@ def publish(
 ) -> Release:
     """Builds the slot image into ``folder`` and commits ``tree`` to ``repository``, signed, with a signed summary."""
     folder.mkdir(parents=True, exist_ok=True)
-    options = erofs_options(manifest)
+    options = erofs_options(manifest, kernel=tree.kernel)
     identity = image.identity(digest)
     with progress.stage("slot image"):
         built = image.build(

@@ -33,6 +33,8 @@ from nestos.ostree.repository import Repository
 
 REMOTE = "nestos"
 _SEED = "local/seed"
+# As every tree has them (the compose sees to it): objects are named by owner and mode too.
+_BOOT_FILE_MODES = {"vmlinuz": 0o644, "initramfs.img": 0o600}
 _DEPLOYED = "deployed"
 _HISTORY_WALKED = 1000  # commits; more is a broken chain, not a history
 _MARGIN_BYTES = 64 * 1024 * 1024  # left free in /var besides what an update needs
@@ -152,12 +154,13 @@ class Store:
         """True if the running slot holds content that the repository does not."""
         return not self.repository.is_complete(running_commit)
 
-    def seed(self, running_commit: str) -> None:
+    def seed(self, running_commit: str, *, boot_files: Mapping[str, bytes]) -> None:
         """Takes the running slot's files into the repository, so that they are not fetched again.
 
-        The slot is read below its mounts, in a mount namespace of its own. Then the running release's commit is
-        fetched, if the server still has it: with it, static deltas from the running release can be used. Where the
-        slot cannot be read so, everything is fetched. Raises ``SpaceError`` when /var is full.
+        The slot is read below its mounts, in a mount namespace of its own; ``boot_files``, its kernel and initramfs by
+        name, are in the commit but not in the slot, and come from the boot partition. Then the running release's
+        commit is fetched, if the server still has it: with it, static deltas from the running release can be used.
+        Where the slot cannot be read so, everything is fetched. Raises ``SpaceError`` when /var is full.
         """
         view = self._node.folder / "staging" / "running"
         view.mkdir(parents=True, exist_ok=True)
@@ -165,6 +168,7 @@ class Store:
         with self._progress.stage("taking over the running system's files"):
             try:
                 Repository(self.repository.path, runner=below).commit(view, branch=_SEED, subject="running system")
+                self._seed_boot_files(boot_files)
             except CommandError as error:
                 self._progress.say(f"not possible, so everything is fetched: {error}")
                 return
@@ -173,6 +177,15 @@ class Store:
             self.repository.pull(REMOTE, running_commit)
         except (NetworkError, VerificationError):
             self._progress.say("the server no longer has the running release: no deltas from it")
+
+    def _seed_boot_files(self, files: Mapping[str, bytes]) -> None:
+        folder = self._node.folder / "staging" / "boot-files"
+        folder.mkdir(exist_ok=True)
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+            (folder / name).chmod(_BOOT_FILE_MODES[name])
+        self.repository.commit(folder, branch=f"{_SEED}-boot", subject="running kernel")
+        shutil.rmtree(folder)
 
     def fetch(self, offered: Release, need: Need) -> None:
         """Fetches what is missing of ``offered``, verified; goes on where an earlier attempt stopped."""

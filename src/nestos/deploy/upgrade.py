@@ -134,7 +134,7 @@ class Upgrade:
     def _prepare(self, store: Store, offered: Release, *, view: View, staging: Path) -> Payload:
         running = view.require_running()
         if store.needs_seed(running.commit):
-            store.seed(running.commit)
+            store.seed(running.commit, boot_files=self._boot_files())
         before = store.known(running.commit)
         runner = self._node.runner
         if not release.same_image_tools(offered, before.packages if before else None):
@@ -156,6 +156,13 @@ class Upgrade:
             kernel=modules / "vmlinuz",
             initramfs=modules / "initramfs.img",
         )
+
+    def _boot_files(self) -> dict[str, bytes]:
+        """Kernel and initramfs of the running slot, from the boot partition; none where they cannot be read."""
+        slot = self._node.booted
+        with self._node.machine.records() as (boot, _):
+            found = {name: boot.read(f"slot-{slot}/{name}") for name in ("vmlinuz", "initramfs.img")}
+        return {name: data for name, data in found.items() if data is not None}
 
     def _fetch(self, store: Store, offered: Release, *, staging: Path) -> None:
         need = store.need(offered, seeded=False)

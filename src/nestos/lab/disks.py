@@ -18,14 +18,15 @@ _QCOW2_MAGIC = b"QFI\xfb"
 _DEEPEST_CHAIN = 32
 
 
-def create_overlay(path: Path, *, backing: Path, tools: Toolbox) -> None:
-    """Makes ``path`` a qcow2 overlay of ``backing``, which may be raw or qcow2."""
+def create_overlay(path: Path, *, backing: Path, tools: Toolbox, size: str = "") -> None:
+    """Makes ``path`` a qcow2 overlay of ``backing``, which may be raw or qcow2; larger than it, if ``size`` says so."""
     chain = backing_chain(backing)
     visible = tools.with_binds(*sorted({file.parent for file in chain} | {path.absolute().parent}))
     run_qemu_img(
         ["create", "-q", "-f", "qcow2", "-F", str(DiskFormat.of(backing)), "-b", str(backing.absolute())],
         path=path,
         runner=visible,
+        size=size,
     )
 
 

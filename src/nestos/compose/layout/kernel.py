@@ -31,6 +31,7 @@ def settle(tree: Path) -> str:
             shutil.move(file, home / name)
     if not (home / "vmlinuz").exists():
         raise InputError(f"no kernel image for {kernel} in /boot or {home.relative_to(tree)}")
+    (home / "vmlinuz").chmod(0o644)
     for left in boot.iterdir():
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left)
