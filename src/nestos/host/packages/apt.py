@@ -15,13 +15,14 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from nestos.base.errors import CommandError, InputError, NetworkError, SpaceError, VerificationError
+from nestos.base.errors import CommandError, InputError, VerificationError
+from nestos.host import space
+from nestos.host.packages import apt_failures
 from nestos.host.packages.backend import AccountFiles, Package, Request, Resolution
 from nestos.host.process import Completed, Runner
 
-_MISSING = re.compile(r"E: (?:Unable to locate package|Package '?)([^\s']+)(?:'? has no installation candidate)?")
 _URI_LINE = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<digest>[0-9a-f]{64})$", re.MULTILINE)
-_UNREACHABLE = ("Failed to fetch", "Could not resolve", "Could not connect", "Unable to connect", "Hash Sum mismatch")
+_LINES_SHOWN = 20  # of a failed installation: enough for what a maintainer script said
 
 # Documentation and translations never reach a node; licences stay.
 _PATHS_LEFT_OUT = (
@@ -56,36 +57,37 @@ class AptBackend:
         """As the interface says. Raises ``NetworkError`` naming the source that cannot be reached."""
         self._configure(request)
         self._update()
-        command = ["apt-get", "install", "--yes", "--print-uris", "?essential", *request.packages]
-        command += [f"{name}-" for name in request.excluded]
         try:
-            printed = self._apt(command).stdout
+            printed = self._apt(["apt-get", "install", "--yes", "--print-uris", "?essential", *request.packages]).stdout
         except CommandError as error:
-            raise self._explained(error, request) from error
+            raise apt_failures.unresolved(error, request) from error
         uris = {match["digest"]: match for match in _URI_LINE.finditer(printed)}
         stanzas = self._stanzas([_file_key(match["file"]) for match in uris.values()])
         packages = [_package(match, stanzas) for match in uris.values()]
-        unwanted = sorted({package.name for package in packages} & set(request.excluded))
-        if unwanted:
-            raise InputError(f"excluded packages are needed by others: {', '.join(unwanted)}")
         return Resolution(packages=tuple(sorted(packages, key=lambda p: p.name)), timestamp=self._archive_date())
 
     def fetch(self, resolution: Resolution) -> Path:
         """Downloads what the pool lacks; a partial download goes on where it stopped."""
-        missing = [package for package in resolution.packages if not self._pooled(package).exists()]
+        missing = [package for package in resolution.packages if not self._is_pooled(package)]
         if missing:
-            free = shutil.disk_usage(self._pool).free
             need = sum(package.size_bytes for package in missing)
-            if free < need * 2:
-                raise SpaceError(f"{need >> 20} MiB of packages to fetch, {free >> 20} MiB free in {self._pool}")
+            space.require(self._pool, need_bytes=need, what=f"{len(missing)} package files")
             names = [f"{package.name}:{package.architecture}={package.version}" for package in missing]
             names = [name.replace(":all=", "=") for name in names]
-            archives = self._work / "var/cache/apt/archives"
+            # Not apt's own archive folder: --print-uris leaves out what is in there.
+            archives = self._work / "download"
+            archives.mkdir(exist_ok=True)
             try:
                 self._apt(["apt-get", "download", *names], cwd=archives)
             except CommandError as error:
-                raise self._unfetched(error) from error
-            self._take_in(archives, missing)
+                self._take_in(archives, missing)
+                raise apt_failures.unfetched(error) from error
+            lost = self._take_in(archives, missing)
+            for file in archives.glob("*.deb"):
+                file.unlink()
+            if lost:
+                listing = ", ".join(f"{package.name} {package.version}" for package in lost)
+                raise VerificationError(f"the archive gave other content than its index says for: {listing}")
         return self._pool
 
     def install(self, resolution: Resolution, *, target: Path, accounts: AccountFiles) -> None:
@@ -113,7 +115,16 @@ class AptBackend:
             f"deb [trusted=yes] copy://{repository} ./",
         ]
         environment = {"SOURCE_DATE_EPOCH": str(resolution.timestamp), "INITRD": "No", "PYTHONHASHSEED": "0"}
-        self._run(command, environment=environment)
+        try:
+            self._run(command, environment=environment)
+        except CommandError as error:
+            end = "\n".join(f"  {line}" for line in error.output.splitlines()[-_LINES_SHOWN:])
+            raise CommandError(
+                f"the packages could not be installed; mmdebstrap ended with:\n{end}",
+                returncode=error.returncode,
+                output=error.output,
+                hint="the whole command is in the log of: nestos -v",
+            ) from error
 
     def installed(self, tree: Path) -> dict[str, str]:
         """Reads the database at its place in a finished tree, or where dpkg itself keeps it."""
@@ -132,12 +143,16 @@ class AptBackend:
         lines = [f"deb {s.uri} {s.suite} {' '.join(s.components)}\n" for s in request.sources]
         (self._work / "etc/sources.list").write_text("".join(lines))
         pins = [
-            f"Package: {name}\nPin: version {version}\nPin-Priority: 1001\n" for name, version in request.pins.items()
+            f"Package: {name}\nPin: version {version}\nPin-Priority: 1001\n"
+            for name, version in request.pins.items()
+            if name not in request.excluded
         ]
+        pins += [f"Package: {name}\nPin: version *\nPin-Priority: -1\n" for name in request.excluded]
         (self._work / "etc/preferences").write_text("\n".join(pins))
         settings = {
             "Dir": f"{self._work}/",
             "Dir::State::status": f"{self._work}/var/lib/dpkg/status",
+            "Dir::Etc::parts": "/dev/null",
             "Dir::Etc::sourcelist": f"{self._work}/etc/sources.list",
             "Dir::Etc::sourceparts": "/dev/null",
             "Dir::Etc::preferences": f"{self._work}/etc/preferences",
@@ -156,30 +171,21 @@ class AptBackend:
         (self._work / "etc/apt.conf").write_text(text)
 
     def _apt(self, command: Sequence[str], *, cwd: Path | None = None) -> Completed:
-        return self._run(command, environment={"APT_CONFIG": f"{self._work}/etc/apt.conf"}, cwd=cwd)
+        """Runs apt; an error carries both streams, because apt explains itself on the one and fails on the other."""
+        done = self._run(command, environment={"APT_CONFIG": f"{self._work}/etc/apt.conf"}, cwd=cwd, accepted=(0, 100))
+        if done.returncode != 0:
+            raise CommandError(
+                f"exit status {done.returncode} from: {' '.join(command[:2])} ...\n{done.stderr.strip()}",
+                returncode=done.returncode,
+                output=f"{done.stdout}\n{done.stderr}",
+            )
+        return done
 
     def _update(self) -> None:
         try:
             self._apt(["apt-get", "update", "--error-on=any"])
         except CommandError as error:
-            raise self._unfetched(error) from error
-
-    def _unfetched(self, error: CommandError) -> CommandError | NetworkError:
-        """A network error that names what could not be fetched, where that is what happened."""
-        lines = [line for line in error.output.splitlines() if any(word in line for word in _UNREACHABLE)]
-        if not lines:
-            return error
-        return NetworkError(
-            "packages could not be fetched:\n" + "\n".join(dict.fromkeys(lines)),
-            hint="check the network and the system's apt sources; run it again to go on where it stopped",
-        )
-
-    def _explained(self, error: CommandError, request: Request) -> CommandError | InputError:
-        missing = sorted(set(_MISSING.findall(error.output)))
-        if missing:
-            suites = ", ".join(source.suite for source in request.sources)
-            return InputError(f"not in the archive ({suites}): {', '.join(missing)}")
-        return error
+            raise apt_failures.unfetched(error) from error
 
     def _stanzas(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
         """The index entry of each (name, version)."""
@@ -192,29 +198,39 @@ class AptBackend:
 
     def _archive_date(self) -> int:
         dates = []
-        for release in (self._work / "var/lib/apt/lists").glob("*_InRelease"):
+        for release in (self._work / "var/lib/apt/lists").glob("*Release"):
             for line in release.read_text(errors="replace").splitlines():
                 if line.startswith("Date:"):
                     stamp = parsedate_to_datetime(line.removeprefix("Date:").strip())
                     dates.append(int(stamp.replace(tzinfo=stamp.tzinfo or UTC).timestamp()))
                     break
+        if not dates:
+            raise InputError("no release file of the package sources has a date")
         return max(dates)
 
     def _pooled(self, package: Package) -> Path:
         return self._pool / f"{package.sha256}.deb"
 
-    def _take_in(self, archives: Path, packages: Sequence[Package]) -> None:
-        """Moves downloaded files into the pool after checking their digests."""
+    def _is_pooled(self, package: Package) -> bool:
+        """True if the pool has the file, whole. One that a power cut or a full disk left damaged is removed."""
+        file = self._pooled(package)
+        if not file.exists():
+            return False
+        if _digest(file) == package.sha256:
+            return True
+        file.unlink()
+        return False
+
+    def _take_in(self, archives: Path, packages: Sequence[Package]) -> list[Package]:
+        """Moves whole files into the pool and returns the packages without one; half a file stays, to go on from."""
         wanted = {package.sha256: package for package in packages}
         for file in archives.glob("*.deb"):
-            digest = hashlib.sha256(file.read_bytes()).hexdigest()
+            digest = _digest(file)
             if digest in wanted:
                 file.replace(self._pooled(wanted.pop(digest)))
-            else:
-                file.unlink()
-        if wanted:
-            names = ", ".join(sorted(f"{package.name} {package.version}" for package in wanted.values()))
-            raise VerificationError(f"the archive gave other content than its index says for: {names}")
+        for file in archives.glob("*.FAILED"):
+            file.unlink()
+        return sorted(wanted.values(), key=lambda package: package.name)
 
     def _make_repository(self, resolution: Resolution, folder: Path) -> None:
         """A flat repository of exactly these files: links into the pool, and an index made of apt's own entries."""
@@ -227,6 +243,11 @@ class AptBackend:
             entry = re.sub(r"^Filename:.*$", f"Filename: ./{name}", package.stanza, flags=re.MULTILINE)
             entries.append(entry + "\n")
         (folder / "Packages").write_text("\n".join(entries))
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _file_key(file: str) -> tuple[str, str]:
@@ -249,6 +270,7 @@ def _package(match: re.Match[str], stanzas: dict[tuple[str, str], str]) -> Packa
         architecture=_field(stanza, "Architecture"),
         digest=f"sha256:{match['digest']}",
         size_bytes=int(match["size"]),
+        installed_bytes=int(_field(stanza, "Installed-Size") or 0) << 10,
         uri=match["uri"],
         stanza=stanza,
     )

@@ -24,7 +24,10 @@ class PackageSource:
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """One package file of a resolution. ``digest`` is ``sha256:<hex>``; ``size_bytes`` is the file's."""
+    """One package file of a resolution. ``digest`` is ``sha256:<hex>``; ``size_bytes`` is the file's.
+
+    ``installed_bytes`` is what its content takes on a disk, as the package says; 0 where it does not.
+    """
 
     name: str
     version: str
@@ -32,6 +35,7 @@ class Package:
     digest: str
     size_bytes: int
     uri: str
+    installed_bytes: int = field(default=0, compare=False)
     stanza: str = field(default="", repr=False, compare=False)
 
     @property
@@ -66,6 +70,11 @@ class Resolution:
     def download_bytes(self) -> int:
         """Sum of the package files' sizes."""
         return sum(package.size_bytes for package in self.packages)
+
+    @property
+    def installed_bytes(self) -> int:
+        """About what the root takes on a disk."""
+        return sum(package.installed_bytes for package in self.packages)
 
 
 class PackageBackend(Protocol):
