@@ -11,6 +11,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from nestos.base import durable
 from nestos.base.errors import CommandError
 from nestos.host.process import Runner
 
@@ -94,8 +95,8 @@ def build(
         done = inside(command, environment={"SOURCE_DATE_EPOCH": str(timestamp), "PYTHONHASHSEED": "0"})
         if not target.exists():
             raise CommandError("dracut made no image", returncode=0, output=done.stderr[-4000:])
-        shutil.copyfile(target, kept.with_suffix(".part"))
-        kept.with_suffix(".part").rename(kept)
+        with durable.replacing(kept) as output, target.open("rb") as made:
+            shutil.copyfileobj(made, output)
     shutil.copyfile(kept, target)
     target.chmod(0o600)
     return target

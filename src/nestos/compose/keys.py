@@ -32,15 +32,22 @@ def ensure(home: Path, *, runner: Runner, wanted: str = "") -> SigningKey:
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o700)
     gpg = ["gpg", f"--homedir={home}", "--batch", "--quiet"]
-    found = _fingerprints(runner([*gpg, "--list-secret-keys", "--with-colons", *([wanted] if wanted else [])]).stdout)
+    listing = [*gpg, "--list-secret-keys", "--with-colons"]
+    # gpg ends with 2 where there is no such key.
+    found = _fingerprints(runner([*listing, *([wanted] if wanted else [])], accepted=(0, 2)).stdout)
     if not found and wanted:
-        raise InputError(f"no secret key for {wanted!r} in {home}")
+        raise InputError(
+            f"gpg-key: there is no secret key {wanted!r} in {home}",
+            hint=f"import it: gpg --homedir={home} --import FILE; without gpg-key in the manifest one is made",
+        )
     if not found:
         runner([*gpg, "--passphrase=", "--quick-generate-key", _OWNER, "ed25519", "sign", "never"])
-        found = _fingerprints(runner([*gpg, "--list-secret-keys", "--with-colons"]).stdout)
+        found = _fingerprints(runner(listing).stdout)
     public = home / f"{found[0]}.gpg"
     if not public.exists():
-        runner([*gpg, "--yes", f"--output={public}", "--export-options=export-minimal", "--export", found[0]])
+        partial = public.with_suffix(".part")
+        runner([*gpg, "--yes", f"--output={partial}", "--export-options=export-minimal", "--export", found[0]])
+        partial.rename(public)
     return SigningKey(home=home, fingerprint=found[0], public=public)
 
 

@@ -21,6 +21,7 @@ from nestos.compose import keys, product, release, tools, tree
 from nestos.compose.keys import SigningKey
 from nestos.compose.release import Release
 from nestos.compose.workspace import Workspace
+from nestos.host import space
 from nestos.host.packages import sources
 from nestos.host.packages.apt import AptBackend
 from nestos.host.packages.backend import AccountFiles, Package, PackageSource, Request, Resolution
@@ -67,10 +68,19 @@ def read_manifest(path: Path, *, arch: str, variables: Mapping[str, str], progre
 
 
 def compose(path: Path, *, workspace: Workspace, options: Options, progress: Progress) -> Composed:
-    """Composes the manifest at ``path``: a new release, or the one that was already built of the same inputs."""
+    """Composes the manifest at ``path``: a new release, or the one that was already built of the same inputs.
+
+    Whatever ends it early, the repository, the finished builds and the pool are as they were or as a finished compose
+    leaves them. Raises ``BusyError`` while another one works in the same cache.
+    """
     manifest = read_manifest(path, arch=options.arch, variables=options.variables or {}, progress=progress)
     if manifest.backend is not Backend.APT:
         raise InputError(f"the {manifest.backend} backend is not here yet; nestos: backend: apt is")
+    with workspace.exclusively(), space.watched(workspace.home):
+        return _compose(manifest, workspace=workspace, options=options, progress=progress)
+
+
+def _compose(manifest: Manifest, *, workspace: Workspace, options: Options, progress: Progress) -> Composed:
     toolbox = tools.ensure(workspace.home, progress=progress).with_binds(workspace.home, network=True)
     key = keys.ensure(workspace.folder("keys"), runner=toolbox, wanted=manifest.gpg_key or "")
     backend = AptBackend(runner=toolbox, work=workspace.folder("apt"), pool=workspace.folder("pool"))
@@ -80,10 +90,11 @@ def compose(path: Path, *, workspace: Workspace, options: Options, progress: Pro
     name = _build_name(manifest, packages_digest, key=key, toolbox=toolbox)
     folder = workspace.builds(manifest.ref) / name
     ready = release.load(folder)
-    if ready is not None:
+    if ready is not None and _is_stored(ready.commit, workspace.repository):
         progress.say(f"{manifest.ref} {ready.version}: built before, nothing changed")
         return Composed(release=ready, folder=folder, lock=lock_of(resolution))
     root = workspace.folder("roots") / packages_digest[:24]
+    space.require(workspace.home, need_bytes=_room(resolution, has_root=root.exists()), what="the compose")
     if not root.exists():
         _install(resolution, root, backend=backend, table=table, progress=progress)
     store = Repository(workspace.repository, runner=toolbox)
@@ -201,6 +212,17 @@ def _packages_digest(resolution: Resolution, *, accounts: str) -> str:
 def _build_name(manifest: Manifest, packages_digest: str, *, key: SigningKey, toolbox: Toolbox) -> str:
     parts = [manifest_digest(manifest), packages_digest, product.digest(), key.fingerprint, toolbox.root.parent.name]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+
+
+def _is_stored(commit: str, repository: Path) -> bool:
+    """False where the repository was taken away or made anew since the release was built."""
+    return (repository / "objects" / commit[:2] / f"{commit[2:]}.commit").exists()
+
+
+def _room(resolution: Resolution, *, has_root: bool) -> int:
+    """About how many bytes a compose writes: package files and root, then the tree, its image and its commit."""
+    fetched = 0 if has_root else resolution.download_bytes + resolution.installed_bytes
+    return fetched + 2 * resolution.installed_bytes
 
 
 def _version(manifest: Manifest, store: Repository, *, timestamp: int) -> str:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nestos.base import durable
+from nestos.base.errors import InputError
 from nestos.base.log import Progress
 from nestos.compose.keys import SigningKey
 from nestos.compose.tree import Tree
@@ -47,9 +48,14 @@ class Release:
 
 
 def load(folder: Path) -> Release | None:
-    """The release in ``folder``, or none where it was not finished."""
+    """The release in ``folder``, or none where it was not finished, lost a piece, or is of another program version."""
     file = folder / "release.json"
-    return Release(**json.loads(file.read_text())) if file.exists() else None
+    try:
+        release = Release(**json.loads(file.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    pieces = (release.image, release.vmlinuz, release.initramfs)
+    return release if all(Path(piece).is_file() for piece in pieces) else None
 
 
 def erofs_options(manifest: Manifest, *, kernel: str) -> tuple[str, ...]:
@@ -89,9 +95,16 @@ def publish(
             tree.path, folder / "slot.img", uuid=identity.uuid, salt=identity.salt, options=options, runner=runner
         )
         progress.say(f"{built.size / 1e6:.0f} MB, root hash {built.root_hash[:16]}…")
+    slot_size = manifest.slot_size_bytes
+    if built.size > slot_size:
+        raise InputError(
+            f"the slot image has {built.size >> 20} MiB, a slot of these nodes only {slot_size >> 20} MiB",
+            hint="leave out packages, or raise slot-size under nestos: in the manifest, for new nodes",
+        )
     modules = tree.path / "usr/lib/modules" / tree.kernel
     kernel_digest = digest_of_boot_files(modules)
     metadata: Mapping[str, str] = {
+        **{name: str(value) for name, value in manifest.commit_metadata.items()},
         "version": version,
         "nestos.verity-root-hash": built.root_hash,
         "nestos.verity-hash-offset": str(built.hash_offset),
@@ -104,7 +117,6 @@ def publish(
         "nestos.kargs": json.dumps(list(manifest.kargs)),
         "nestos.packages": json.dumps(tree.packages, sort_keys=True),
         "ostree.linux": tree.kernel,
-        **{name: str(value) for name, value in manifest.commit_metadata.items()},
     }
     for name in ("vmlinuz", "initramfs.img"):
         shutil.copyfile(modules / name, folder / name)
@@ -139,7 +151,7 @@ def publish(
         vmlinuz=str(folder / "vmlinuz"),
         initramfs=str(folder / "initramfs.img"),
         kargs=list(manifest.kargs),
-        slot_size=manifest.slot_size_bytes,
+        slot_size=slot_size,
         packages=tree.packages,
     )
     release.save(folder)

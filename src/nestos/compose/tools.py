@@ -13,9 +13,11 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from nestos.base import lock
+from nestos.base.errors import CommandError, InputError, StateError
 from nestos.base.log import Progress
-from nestos.host import process
-from nestos.host.packages import sources
+from nestos.host import process, space
+from nestos.host.packages import apt_failures, sources
 from nestos.host.packages.backend import PackageSource
 from nestos.host.toolbox import Toolbox
 
@@ -56,6 +58,7 @@ _PACKAGES_BY_MACHINE: dict[str, tuple[str, ...]] = {
     ),
     "aarch64": ("grub-efi-arm64-bin", "ipxe-qemu", "qemu-efi-aarch64", "qemu-system-arm", "qemu-system-data"),
 }
+_ROOM_BYTES = 800 << 20  # the tree has 390 MiB; its package files are beside it while it is made
 _DPKG_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -71,40 +74,58 @@ def digest(machine: str, origins: Sequence[PackageSource]) -> str:
 
 
 def ensure(cache: Path, *, progress: Progress) -> Toolbox:
-    """The tools tree, composed if the cache has none. An interrupted attempt leaves nothing behind."""
+    """The tools tree, composed if the cache has none. An interrupted attempt leaves nothing that would be used.
+
+    Raises ``BusyError`` while another program composes it, ``NetworkError`` and ``SpaceError`` naming the cause.
+    """
     machine = platform.machine()
+    if machine not in _DPKG_ARCHITECTURES:
+        raise InputError(f"a host of the type {machine} cannot compose; these can: {', '.join(_DPKG_ARCHITECTURES)}")
     origins = sources.debian(RELEASE)
     home = cache / "tools" / digest(machine, origins)
     root = home / "root"
     if not root.exists():
         home.mkdir(parents=True, exist_ok=True)
-        with progress.stage(f"tools tree: {len(packages(machine))} packages and what they need"):
-            _compose(home / "root.part", origins, machine=machine)
-            (home / "root.part").rename(root)
+        with lock.held(home / "lock", what="the tools tree"), space.watched(cache):
+            if not root.exists():
+                space.require(cache, need_bytes=_ROOM_BYTES, what="the tools tree")
+                with progress.stage(f"tools tree: {len(packages(machine))} packages and what they need"):
+                    _compose(home / "root.part", origins, machine=machine)
+                    (home / "root.part").rename(root)
     return Toolbox(root)
 
 
 def _compose(target: Path, origins: Sequence[PackageSource], *, machine: str) -> None:
+    if os.geteuid() != 0:
+        raise StateError("a package tree is made by root only", hint="run it again as root, or with sudo")
     if target.exists():
         shutil.rmtree(target)
+    try:
+        process.run(_command(target, origins, machine=machine))
+    except BaseException as error:
+        shutil.rmtree(target, ignore_errors=True)
+        if isinstance(error, CommandError):
+            raise apt_failures.unfetched(error) from error
+        raise
+
+
+def _command(target: Path, origins: Sequence[PackageSource], *, machine: str) -> list[str]:
     names = ",".join(packages(machine))
     lines = [f"deb {s.uri} {s.suite} {' '.join(s.components)}" for s in origins]
-    process.run(
-        [
-            "mmdebstrap",
-            "--mode=root",
-            "--variant=apt",
-            f"--architectures={_DPKG_ARCHITECTURES[machine]}",
-            '--aptopt=Apt::Install-Recommends "false"',
-            '--aptopt=Acquire::Languages "none"',
-            '--aptopt=Acquire::Retries "3"',
-            "--dpkgopt=force-unsafe-io",
-            "--dpkgopt=path-exclude=/usr/share/man/*",
-            "--dpkgopt=path-exclude=/usr/share/doc/*",
-            "--dpkgopt=path-exclude=/usr/share/locale/*",
-            f"--include={names}",
-            RELEASE,
-            os.fspath(target),
-            *lines,
-        ]
-    )
+    return [
+        "mmdebstrap",
+        "--mode=root",
+        "--variant=apt",
+        f"--architectures={_DPKG_ARCHITECTURES[machine]}",
+        '--aptopt=Apt::Install-Recommends "false"',
+        '--aptopt=Acquire::Languages "none"',
+        '--aptopt=Acquire::Retries "3"',
+        "--dpkgopt=force-unsafe-io",
+        "--dpkgopt=path-exclude=/usr/share/man/*",
+        "--dpkgopt=path-exclude=/usr/share/doc/*",
+        "--dpkgopt=path-exclude=/usr/share/locale/*",
+        f"--include={names}",
+        RELEASE,
+        os.fspath(target),
+        *lines,
+    ]

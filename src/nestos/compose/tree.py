@@ -7,16 +7,19 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from nestos.base.errors import InputError
+from nestos.base.errors import CommandError, InputError
 from nestos.base.log import Progress
 from nestos.base.paths import Root
-from nestos.compose import initramfs, product
+from nestos.compose import initramfs, lint, product
 from nestos.compose.keys import SigningKey
 from nestos.compose.layout import accounts, bytecode, identity, kernel, toplevel, units, variable
 from nestos.host import process
 from nestos.host.packages.backend import AccountFiles, PackageBackend, Resolution
+from nestos.host.process import Runner
 from nestos.host.toolbox import Toolbox
-from nestos.wire.manifest.model import Manifest
+from nestos.wire.manifest.model import AddedFile, Manifest
+
+_LINES_SHOWN = 20  # of a failed script's output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,15 +69,15 @@ def compose(
         shutil.copyfile(key.public, keys / "nestos.gpg")
         add_files(target, manifest)
         version_of_kernel = kernel.settle(target)
-        table = accounts_of(manifest)
-        accounts.check(target, users={n: u[0] for n, u in table.users.items()}, groups=dict(table.groups))
-        accounts.normalise(target)
         identity.settle(target)
         identity.name_release(target, version=version, variant=manifest.ref.rpartition("/")[2])
         units.settle(
             target, units=manifest.units, default_target=manifest.default_target or "multi-user.target", inside=inside
         )
-        _run_scripts(target, manifest, inside=inside)
+        run_scripts(target, manifest, inside=inside)
+        table = accounts_of(manifest)
+        accounts.check(target, users={n: u[0] for n, u in table.users.items()}, groups=dict(table.groups))
+        accounts.normalise(target)
         bytecode.compile_tree(target, inside=inside)
     with progress.stage("tree: initramfs"):
         name = initramfs.digest(target, packages_digest=packages_digest, arguments=manifest.initramfs_args)
@@ -91,21 +94,30 @@ def compose(
         progress.say(f"dropped from the tree: {dropped}")
     toplevel.settle(target)
     toplevel.move_etc(target)
+    _lint(target, progress=progress)
     return Tree(path=target, kernel=version_of_kernel, packages=backend.installed(target))
 
 
 def add_files(tree: Path, manifest: Manifest) -> None:
     """Copies the manifest's ``add-files``; a path never leaves the tree through a link in it."""
-    root = Root(tree)
     for entry in manifest.add_files:
-        target = root.join(str(entry.target), follow_last=False)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)
-        if entry.link is not None:
-            target.symlink_to(entry.link)
-        else:
-            shutil.copyfile(entry.source, target)
-            target.chmod(entry.mode)
+        try:
+            _add(Root(tree), entry)
+        except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+            raise InputError(f"add-files: {entry.target} cannot be put into the tree: {error.strerror}") from error
+        except (FileNotFoundError, PermissionError) as error:
+            raise InputError(f"add-files: {entry.source} cannot be read: {error.strerror}") from error
+
+
+def _add(root: Root, entry: AddedFile) -> None:
+    target = root.join(str(entry.target), follow_last=False)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    if entry.link is not None:
+        target.symlink_to(entry.link)
+    else:
+        shutil.copyfile(entry.source, target)
+        target.chmod(entry.mode)
 
 
 def _remove(tree: Path, manifest: Manifest) -> None:
@@ -132,13 +144,33 @@ def _package_files(tree: Path, package: str) -> list[str]:
     return found[0].read_text().splitlines()
 
 
-def _run_scripts(tree: Path, manifest: Manifest, *, inside: Toolbox) -> None:
-    """Runs the postprocess scripts with the tree as their root, without network."""
+def run_scripts(tree: Path, manifest: Manifest, *, inside: Runner) -> None:
+    """Runs the postprocess scripts with the tree as their root, without network.
+
+    Raises ``CommandError`` naming the file and line that the failing script comes from.
+    """
     for number, script in enumerate(manifest.scripts):
         place = tree / "usr" / f".nestos-script-{number}"
         place.write_text(script.text)
         place.chmod(0o755)
         try:
             inside([f"/usr/{place.name}"])
+        except CommandError as error:
+            end = "\n".join(f"  {line}" for line in error.output.splitlines()[-_LINES_SHOWN:])
+            origin = script.origin or f"number {number + 1}"
+            raise CommandError(
+                f"the postprocess script from {origin} failed with exit status {error.returncode}:\n{end}".rstrip(),
+                returncode=error.returncode,
+                output=error.output,
+            ) from error
         finally:
-            place.unlink()
+            place.unlink(missing_ok=True)
+
+
+def _lint(tree: Path, *, progress: Progress) -> None:
+    """Raises ``InputError`` with every finding if one of them is an error; says the others."""
+    report = lint.check(tree)
+    if report.is_fatal:
+        raise InputError(f"the tree is not fit for a release:\n{report}")
+    for finding in report:
+        progress.say(str(finding))

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from nestos.base import lock
 
 
 class Workspace:
@@ -28,6 +33,28 @@ class Workspace:
         path = self.home.joinpath(*parts)
         path.mkdir(parents=True, exist_ok=True)
         return path
+
+    @contextmanager
+    def exclusively(self, *, wait_seconds: float = 10.0) -> Iterator[None]:
+        """One compose at a time in this cache. Raises ``BusyError`` naming the other, after a while for short ones.
+
+        What an interrupted one left half-done is removed first, and after a failure.
+        """
+        with lock.held(self.folder() / "compose.lock", what=f"the cache {self.home}", wait_seconds=wait_seconds):
+            self._sweep()
+            try:
+                yield
+            except BaseException:
+                self._sweep()
+                raise
+
+    def _sweep(self) -> None:
+        """Removes roots that are not whole, and builds without a ``release.json``, which is written last."""
+        unfinished = [*self.home.glob("roots/*.part")]
+        unfinished += [path for path in self.home.glob("builds/*/*") if not (path / "release.json").exists()]
+        for folder in [*unfinished, *self.home.glob("builds/*/*/tree")]:
+            # A program that was just ended may still write there; then the next sweep has the rest.
+            shutil.rmtree(folder, ignore_errors=True)
 
     def builds(self, ref: str) -> Path:
         """The folder with the builds of ``ref``, one folder each."""

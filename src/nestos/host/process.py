@@ -111,6 +111,8 @@ def run(
         )
     except FileNotFoundError as error:
         raise CommandError(f"{error.filename} was not found, needed for: {line}", returncode=127, output="") from error
+    except OSError as error:
+        raise CommandError(f"{error.strerror} from: {line}", returncode=126, output=str(error)) from error
     except subprocess.TimeoutExpired as error:
         raise CommandError(f"no end after {timeout_seconds} s: {line}", returncode=-1, output="") from error
     stdout = redact((done.stdout or b"").decode(errors="replace"), secrets=secrets)

@@ -37,7 +37,7 @@ def normalise(tree: Path) -> None:
     shadow = tree / "etc/shadow"
     if shadow.exists():
         lines = []
-        for line in shadow.read_text().splitlines():
+        for line in filter(None, shadow.read_text().splitlines()):
             fields = line.split(":")
             fields[2] = ""
             lines.append(":".join(fields))
@@ -48,7 +48,7 @@ def normalise(tree: Path) -> None:
 
 def _differences(file: Path, table: Mapping[str, int], *, kind: str) -> list[str]:
     found = []
-    for line in file.read_text().splitlines():
+    for line in filter(None, file.read_text().splitlines()):
         name, _, number, *_ = line.split(":")
         value = int(number)
         if value < 100 or value >= _FIRST_PERSON or value == _NOBODY:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from nestos.base.errors import InputError
+
 LINKS = {
     "home": "var/home",
     "root": "var/roothome",
@@ -17,8 +19,21 @@ LINKS = {
 _EMPTY = ("boot", "dev", "proc", "run", "sys", "tmp", "var", "sysroot")
 
 
+# What the base system itself puts there.
+_SKELETON = ("root/.bashrc", "root/.profile", "usr/local/man")
+
+
 def settle(tree: Path) -> None:
-    """Replaces folders by links and empties mount points. Package content in them would be lost, so it is refused."""
+    """Replaces folders by links and empties mount points.
+
+    Files in the folders that become links would be lost, so they are an ``InputError`` that names each.
+    """
+    lost = [name for link in LINKS for name in _content(tree, link) if name not in _SKELETON]
+    if lost:
+        raise InputError(
+            "a release cannot carry files where a node's own data is:\n" + "\n".join(f"  /{name}" for name in lost),
+            hint="leave out the package, or move them below /usr in a postprocess script, or name them in remove-files",
+        )
     for name in _EMPTY:
         folder = tree / name
         if folder.exists():
@@ -36,6 +51,15 @@ def settle(tree: Path) -> None:
         elif place.exists():
             shutil.rmtree(place)
         place.symlink_to(target)
+
+
+def _content(tree: Path, folder: str) -> list[str]:
+    """Files and links below ``folder``, unless it is a link itself."""
+    place = tree / folder
+    if place.is_symlink() or not place.is_dir():
+        return []
+    found = sorted(path for path in place.rglob("*") if path.is_symlink() or not path.is_dir())
+    return [str(path.relative_to(tree)) for path in found]
 
 
 def move_etc(tree: Path) -> None:

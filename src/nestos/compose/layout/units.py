@@ -5,10 +5,13 @@ The enablement that package scripts left behind is removed first, so that it can
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from nestos.base.errors import InputError
+from nestos.base.report import nearest
 from nestos.host.process import Runner
 
 # Never wanted on a node, whatever packages say.
@@ -25,8 +28,10 @@ MASKED = (
 def settle(tree: Path, *, units: Sequence[str], default_target: str, inside: Runner) -> None:
     """Enables ``units`` (a leading ``-`` disables one that the base system enables) and sets the default target.
 
-    ``inside`` runs programs with the tree as their root.
+    ``inside`` runs programs with the tree as their root. Raises ``InputError`` naming every unit to enable that the
+    tree does not have: a preset for it would be passed over in silence.
     """
+    _check_names(tree, units)
     for manager in ("system", "user"):
         home = tree / "etc/systemd" / manager
         if home.exists():
@@ -51,3 +56,15 @@ def settle(tree: Path, *, units: Sequence[str], default_target: str, inside: Run
         place.parent.mkdir(parents=True, exist_ok=True)
         place.unlink(missing_ok=True)
         place.symlink_to("/dev/null")
+
+
+def _check_names(tree: Path, units: Sequence[str]) -> None:
+    folders = [tree / top / "systemd" / manager for top in ("usr/lib", "etc") for manager in ("system", "user")]
+    known = {path.name for folder in folders if folder.is_dir() for path in folder.iterdir()}
+    # An instance, getty@tty1.service, is enabled by its template, getty@.service.
+    missing = [
+        unit for unit in units if not unit.startswith("-") and not known & {unit, re.sub("@.*(?=[.])", "@", unit)}
+    ]
+    if missing:
+        named = [f"  {unit}{nearest(unit, known)}" for unit in missing]
+        raise InputError("units: no package of the tree brings these:\n" + "\n".join(named))

@@ -42,7 +42,9 @@ def settle(tree: Path) -> list[str]:
     for name in _DROPPED:
         _remove(var / name)
     lines, dropped = _describe(var, names=_Names(tree))
-    (tree / "usr/lib/tmpfiles.d/nestos-packages.conf").write_text(
+    conf = tree / "usr/lib/tmpfiles.d/nestos-packages.conf"
+    conf.parent.mkdir(parents=True, exist_ok=True)
+    conf.write_text(
         "# Folders and links that packages ship under /var; made of the packages when the tree was composed.\n"
         + "".join(line + "\n" for line in lines)
     )
@@ -72,15 +74,24 @@ def _describe(var: Path, *, names: _Names) -> tuple[list[str], list[str]]:
         if path.is_symlink():
             target = os.readlink(path)  # noqa: PTH115 - the text as it is, a Path would lose a trailing slash
             if relative not in ("run", "lock"):
-                lines.append(f"L /var/{relative} - - - - {target}")
+                lines.append(f"L {_quoted(f'/var/{relative}')} - - - - {target.replace('%', '%%')}")
         elif stat.S_ISDIR(status.st_mode):
             if relative not in _KNOWN:
                 owner = names.users.get(status.st_uid, str(status.st_uid))
                 group = names.groups.get(status.st_gid, str(status.st_gid))
-                lines.append(f"d /var/{relative} {stat.S_IMODE(status.st_mode):04o} {owner} {group} -")
+                lines.append(f"d {_quoted(f'/var/{relative}')} {stat.S_IMODE(status.st_mode):04o} {owner} {group} -")
         else:
             dropped.append(f"/var/{relative}")
     return lines, dropped
+
+
+def _quoted(path: str) -> str:
+    """A path as tmpfiles.d(5) takes it: specifiers and quotes mean themselves, spaces do not end it."""
+    path = path.replace("%", "%%")
+    if not any(character in path for character in " \t'\"\\"):
+        return path
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _remove(path: Path) -> None:
