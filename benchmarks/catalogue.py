@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import compose, slot_write
+from benchmarks import boot, compose, slot_write, update_bytes
 from benchmarks.bench import Benchmark
 
-BENCHMARKS: tuple[Benchmark, ...] = (compose.BENCHMARK, slot_write.BENCHMARK)
+BENCHMARKS: tuple[Benchmark, ...] = (boot.BENCHMARK, compose.BENCHMARK, slot_write.BENCHMARK, update_bytes.BENCHMARK)

@@ -80,7 +80,7 @@ def run(bench: Bench) -> Result:
         ],
         notes=[
             f"The {len(manifest.packages)} packages that the base edition names; everybody resolves what they need.",
-            f"mkosi {mkosi.packages['mkosi']}, Format=directory; mmdebstrap --variant=essential, as the product uses it.",
+            f"mkosi {mkosi.packages['mkosi']}, Format=directory; mmdebstrap --variant=essential, as ours uses it.",
             "A full compose of ours also makes the initramfs, the slot image with its hash tree and the signed commit.",
             f"“{_TREE.removeprefix(', ')}” is ours up to where the others end: resolve, fetch, install.",
             "“Package files kept”: mmdebstrap reads the local repository that our backend had made of them.",

@@ -31,6 +31,9 @@ from nestos.lab.webserver import WebServer
 DEFAULT = "default"
 """The tag of scenarios that run without being asked for."""
 
+DISK_SIZE = "8G"
+"""Of a scenario's disk: a node's, not an image's, which has next to no room in /var. Holes cost nothing."""
+
 ALL = "all"
 """The word that selects every scenario."""
 
@@ -122,10 +125,10 @@ class Lab:
             step.seconds = round(time.monotonic() - began, 1)
         self.say(f"{name}: {step.seconds:.1f}s")
 
-    def disk(self, image: str, *, name: str = "") -> Path:
-        """A disk of this scenario's own that starts as the image ``image`` and takes its own writes."""
+    def disk(self, image: str, *, name: str = "", size: str = DISK_SIZE) -> Path:
+        """A disk of this scenario's own that starts as the image ``image``; empty ``size``: as large as the image."""
         path = self.folder / f"{name or image}.qcow2"
-        disks.create_overlay(path, backing=self.images[image], tools=self.equipment.tools)
+        disks.create_overlay(path, backing=self.images[image], tools=self.equipment.tools, size=size)
         return path
 
     def empty_disk(self, name: str, *, size: str) -> Path:

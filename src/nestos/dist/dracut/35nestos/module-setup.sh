@@ -17,7 +17,7 @@ installkernel() {
 }
 
 install() {
-    inst_multiple mount umount sync rm mkdir cat readlink sed tr sleep journalctl blkid sfdisk partx fsck.ext4 e2fsck
+    inst_multiple udevadm mount umount sync rm mkdir cat readlink sed tr sleep journalctl blkid sfdisk partx fsck.ext4 e2fsck
     inst_multiple -o /usr/lib/systemd/systemd-growfs
     inst_script "$moddir/nestos-sysroot" /usr/libexec/nestos-sysroot
     inst_script "$moddir/nestos-sysroot-generator" "$systemdutildir/system-generators/nestos-sysroot-generator"
