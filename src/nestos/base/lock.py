@@ -31,12 +31,18 @@ def held(
     with path.open("a+b") as file:
         _acquire(file, what=what, wait_seconds=wait_seconds, clock=clock or SystemClock())
         file.truncate(0)
-        file.write(f"{os.getpid()} {command or shlex.join(sys.argv)}\n".encode())
+        file.write(f"{os.getpid()} {command or _own_command()}\n".encode())
         file.flush()
         try:
             yield
         finally:
             file.truncate(0)
+
+
+def _own_command() -> str:
+    program = Path(sys.argv[0])
+    name = program.parent.name if program.name == "__main__.py" else program.name
+    return shlex.join([name, *sys.argv[1:]])
 
 
 def _acquire(file: BinaryIO, *, what: str, wait_seconds: float, clock: Clock) -> None:
