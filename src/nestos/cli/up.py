@@ -33,6 +33,7 @@ NAME = "nest1"
 _HELLO_PORT = 8080
 _DISK_SIZE = "20G"  # sparse; the node's /var grows into it on first boot
 _BOOT_SECONDS = 900.0
+_STOPPED = r"nestos: the first boot stopped|Kernel panic|neither slot can be loaded"
 _HELLO_SECONDS = 600.0
 _EPILOG = """\
 examples:
@@ -150,6 +151,7 @@ def _start(machine: Machine, *, workspace: Workspace, serves: bool) -> Running:
         machine.start()
         try:
             running = registry.record(machine)
+            machine.wait_for_console(r"login: ", timeout_seconds=_BOOT_SECONDS, failing=_STOPPED)
             machine.shell().wait(timeout_seconds=_BOOT_SECONDS)
         except NestosError as error:
             tail = machine.console.tail(lines=25)
