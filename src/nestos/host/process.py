@@ -65,7 +65,8 @@ def environment_of(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def printable(command: Sequence[str | os.PathLike[str]], *, secrets: Sequence[str] = ()) -> str:
     """The command as a line for a shell, with every secret blanked."""
-    return redact(shlex.join(os.fspath(part) for part in command), secrets=secrets)
+    # Blanked before it is quoted: quoting changes a secret that holds a quote, and it would not be found.
+    return shlex.join(redact(os.fspath(part), secrets=secrets) for part in command)
 
 
 def redact(text: str, *, secrets: Sequence[str]) -> str:

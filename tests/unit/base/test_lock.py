@@ -26,12 +26,17 @@ class CountingClock:
         self.seconds += seconds
 
 
+def take(file: Path, *, what: str = "it", wait_seconds: float = 0.0, clock: CountingClock | None = None) -> None:
+    with lock.held(file, what=what, wait_seconds=wait_seconds, clock=clock):
+        pass
+
+
 def test_a_second_holder_is_refused_with_the_name_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.getpid", lambda: 4711)
-    with lock.held(tmp_path / "lock", what="the cache", command="nestos up"):
-        with pytest.raises(BusyError, match=r"the cache is in use by process 4711 \(nestos up\)"):
-            with lock.held(tmp_path / "lock", what="the cache"):
-                pass
+    sentence = r"the cache is in use by process 4711 \(nestos up\)"
+    file = tmp_path / "lock"
+    with lock.held(file, what="the cache", command="nestos up"), pytest.raises(BusyError, match=sentence):
+        take(file, what="the cache")
 
 
 def test_the_next_one_gets_it_even_after_an_error(tmp_path: Path) -> None:
@@ -45,15 +50,15 @@ def test_the_next_one_gets_it_even_after_an_error(tmp_path: Path) -> None:
 def test_a_holder_whose_name_is_not_written_yet_is_another_process(tmp_path: Path) -> None:
     with lock.held(tmp_path / "lock", what="it"):
         (tmp_path / "lock").write_bytes(b"")
-        with pytest.raises(BusyError, match="in use by another process"), lock.held(tmp_path / "lock", what="it"):
-            pass
+        with pytest.raises(BusyError, match="in use by another process"):
+            take(tmp_path / "lock")
 
 
 def test_waiting_ends_at_its_time(tmp_path: Path) -> None:
     clock = CountingClock()
-    with lock.held(tmp_path / "lock", what="it"):
-        with pytest.raises(BusyError), lock.held(tmp_path / "lock", what="it", wait_seconds=5, clock=clock):
-            pass
+    file = tmp_path / "lock"
+    with lock.held(file, what="it"), pytest.raises(BusyError):
+        take(file, wait_seconds=5, clock=clock)
     assert 5 <= clock.seconds < 6
 
 
