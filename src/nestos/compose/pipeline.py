@@ -81,7 +81,7 @@ def compose(path: Path, *, workspace: Workspace, options: Options, progress: Pro
 
 
 def _compose(manifest: Manifest, *, workspace: Workspace, options: Options, progress: Progress) -> Composed:
-    toolbox = tools.ensure(workspace.home, progress=progress).with_binds(workspace.home, network=True)
+    toolbox = tools.ensure(workspace.home, progress=progress).with_binds(*workspace.places, network=True)
     key = keys.ensure(workspace.folder("keys"), runner=toolbox, wanted=manifest.gpg_key or "")
     backend = AptBackend(runner=toolbox, work=workspace.folder("apt"), pool=workspace.folder("pool"))
     resolution = _resolution(manifest, workspace=workspace, options=options, backend=backend, progress=progress)

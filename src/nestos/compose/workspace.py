@@ -56,6 +56,12 @@ class Workspace:
             # A program that was just ended may still write there; then the next sweep has the rest.
             shutil.rmtree(folder, ignore_errors=True)
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The folders that a sandbox must see: the cache, and where links in it lead (caches may share parts)."""
+        shared = {path.resolve() for path in self.home.iterdir() if path.is_symlink()}
+        return (self.home, *sorted(shared))
+
     def builds(self, ref: str) -> Path:
         """The folder with the builds of ``ref``, one folder each."""
         return self.folder("builds", ref.replace("/", "-"))
