@@ -19,6 +19,8 @@ BOOT_SECONDS = 420.0
 """How long a boot without KVM may take on a busy machine; two minutes are usual."""
 
 UPDATE_SECONDS = 1500.0
+LOGIN = r"^\S+ login:"
+STOPPED = r"the first boot stopped.*|Kernel panic.*|Entering emergency mode.*"
 TEST_REF = "nestos/x86_64/test"
 _POLL_SECONDS = 3.0
 
@@ -77,6 +79,12 @@ class Node:
         return [line.split()[0] for line in lines if line.strip()]
 
     # Waiting
+
+    def start(self) -> None:
+        """Starts the machine and waits for its login prompt, then for SSH; fails at once where a boot stops."""
+        self.machine.start()
+        self.machine.wait_for_console(LOGIN, timeout_seconds=BOOT_SECONDS, failing=STOPPED)
+        self.wait_for_ssh()
 
     def wait_for_ssh(self, *, timeout_seconds: float = BOOT_SECONDS) -> None:
         """Until SSH lets us in."""
@@ -159,8 +167,7 @@ def first_boot(lab: Lab, *, image: str = "base", name: str = "node", config: Map
     """A node on a disk of its own that has completed its first boot."""
     node = Node(lab, lab.machine(spec(name, lab.disk(image, name=name)), config=config))
     with lab.step("first boot"):
-        node.machine.start()
-        node.wait_for_ssh()
+        node.start()
         node.wait_healthy()
     return node
 

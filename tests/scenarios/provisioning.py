@@ -12,7 +12,7 @@ from urllib.parse import quote
 from nestos.lab import container_image
 from nestos.lab.scenario import Lab, scenario
 from nestos.lab.spec import Firmware
-from tests.scenarios.node import BOOT_SECONDS, FRESH, Node, first_boot, spec
+from tests.scenarios.node import BOOT_SECONDS, FRESH, LOGIN, Node, first_boot, spec
 
 IMAGE_TAR = "/var/lib/images/busybox.tar"
 
@@ -105,8 +105,7 @@ def boots_from_uefi(lab: Lab) -> None:
     machine = lab.machine(spec("node", lab.disk("base", name="node"), firmware=Firmware.UEFI), config=FRESH)
     node = Node(lab, machine)
     with lab.step("first boot"):
-        machine.start()
-        node.wait_for_ssh()
+        node.start()
         node.wait_healthy()
     lab.check(node.output("test -d /sys/firmware/efi && echo yes") == "yes", "the firmware was not UEFI")
 
@@ -117,8 +116,7 @@ def var_fills_a_larger_disk(lab: Lab) -> None:
     disk = lab.disk("base", name="node", size="12G")
     node = Node(lab, lab.machine(spec("node", disk), config=FRESH))
     with lab.step("first boot"):
-        node.machine.start()
-        node.wait_for_ssh()
+        node.start()
         node.wait_healthy()
     size = int(node.output("findmnt -bno SIZE /var"))
     lab.check(size > 8 * 2**30, f"/var has {size} bytes on a disk of 12 GiB")
@@ -131,9 +129,7 @@ def a_bad_config_stops_the_boot(lab: Lab) -> None:
     machine = lab.machine(spec("node", lab.disk("base", name="node")), config=wrong)
     with lab.step("first boot"):
         machine.start()
-        machine.wait_for_console(
-            r"storage\.files\.0\.path", timeout_seconds=BOOT_SECONDS, failing=r"^\S+ login:|SSH host key"
-        )
+        machine.wait_for_console(r"storage\.files\.0\.path", timeout_seconds=BOOT_SECONDS, failing=LOGIN)
     with lab.step("it stays there"):
         since = machine.console.mark()
         lab.sleep(60)
@@ -165,8 +161,7 @@ def a_config_comes_by_url(lab: Lab) -> None:
     }
     node = Node(lab, lab.machine(spec("node", lab.disk("base", name="node")), config=json.dumps(first)))
     with lab.step("first boot"):
-        node.machine.start()
-        node.wait_for_ssh()
+        node.start()
     lab.check(node.read("/etc/scenario/replaced") == "replaced\n", "the replacing config was not applied")
     lab.check(node.read("/etc/scenario/merged") == "merged\n", "the merged config was not applied")
     requests = server.traffic().requests
@@ -187,8 +182,7 @@ def a_config_comes_by_kernel_argument(lab: Lab) -> None:
     machine = lab.machine(replace(spec("node", disk), fw_cfg=()))
     node = Node(lab, machine)
     with lab.step("first boot"):
-        machine.start()
-        node.wait_for_ssh()
+        node.start()
     lab.check(node.read("/etc/scenario/argument") == "by argument\n", "the config was not applied")
 
 
