@@ -26,7 +26,7 @@ class Scripted:
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
-        self._rules: list[tuple[tuple[str, ...], Completed, Callable[[Call], None]]] = []
+        self._rules: list[tuple[tuple[str, ...], Completed, Callable[[Call], object]]] = []
 
     @property
     def lines(self) -> list[list[str]]:
@@ -39,7 +39,7 @@ class Scripted:
         stdout: str = "",
         stderr: str = "",
         returncode: int = 0,
-        does: Callable[[Call], None] = lambda call: None,
+        does: Callable[[Call], object] = lambda call: None,
     ) -> None:
         """Adds a rule; ``does`` is what the command leaves behind."""
         done = Completed(returncode=returncode, stdout=stdout, stderr=stderr)

@@ -22,7 +22,7 @@ def settle(tree: Path) -> None:
     resolver = etc / "resolv.conf"
     resolver.unlink(missing_ok=True)
     resolver.symlink_to("../run/systemd/resolve/stub-resolv.conf")
-    for left in (*etc.glob("*.bak"), *etc.glob("resolv.conf.*")):
+    for left in {*etc.glob("*.bak"), *etc.glob("resolv.conf.*")}:
         left.unlink()
 
 
