@@ -128,6 +128,8 @@ def _remove(tree: Path, manifest: Manifest) -> None:
         doomed += [path for path in listing if any(re.fullmatch(pattern, path) for pattern in entry.patterns)]
     for name in doomed:
         path = root.join(name, follow_last=False)
+        if path == root.path:
+            raise InputError(f"remove-files: {name} is the whole tree")
         if path.is_dir() and not path.is_symlink():
             if name in manifest.remove_files:
                 shutil.rmtree(path)
