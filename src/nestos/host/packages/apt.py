@@ -22,6 +22,7 @@ from nestos.host.packages.backend import AccountFiles, Package, Request, Resolut
 from nestos.host.process import Completed, Runner
 
 _URI_LINE = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<digest>[0-9a-f]{64})$", re.MULTILINE)
+_NETWORK = {"Acquire::Retries": "3", "Acquire::http::Timeout": "30", "Acquire::https::Timeout": "30"}
 _LINES_SHOWN = 20  # of a failed installation: enough for what a maintainer script said
 
 # Documentation and translations never reach a node; licences stay.
@@ -52,6 +53,7 @@ class AptBackend:
         self._work = work
         self._pool = pool
         self._keyrings = keyrings
+        self._downloads = work / "download"
 
     def resolve(self, request: Request) -> Resolution:
         """As the interface says. Raises ``NetworkError`` naming the source that cannot be reached."""
@@ -67,25 +69,23 @@ class AptBackend:
         return Resolution(packages=tuple(sorted(packages, key=lambda p: p.name)), timestamp=self._archive_date())
 
     def fetch(self, resolution: Resolution) -> Path:
-        """Downloads what the pool lacks; a partial download goes on where it stopped."""
+        """Downloads what the pool lacks by address and digest, whatever apt's indexes have come to say since.
+
+        A partial download goes on where it stopped. Raises ``NetworkError``, ``VerificationError`` and ``SpaceError``.
+        """
         missing = [package for package in resolution.packages if not self._is_pooled(package)]
         if missing:
             need = sum(package.size_bytes for package in missing)
             space.require(self._pool, need_bytes=need, what=f"{len(missing)} package files")
-            names = [f"{package.name}:{package.architecture}={package.version}" for package in missing]
-            names = [name.replace(":all=", "=") for name in names]
-            # Not apt's own archive folder: --print-uris leaves out what is in there.
-            archives = self._work / "download"
-            archives.mkdir(exist_ok=True)
             try:
-                self._apt(["apt-get", "download", *names], cwd=archives)
+                self._download(missing)
             except CommandError as error:
-                self._take_in(archives, missing)
+                self._take_in(missing)
                 raise apt_failures.unfetched(error) from error
-            lost = self._take_in(archives, missing)
-            for file in archives.glob("*.deb"):
-                file.unlink()
+            lost = self._take_in(missing)
             if lost:
+                for package in lost:
+                    (self._downloads / f"{package.sha256}.deb").unlink(missing_ok=True)
                 listing = ", ".join(f"{package.name} {package.version}" for package in lost)
                 raise VerificationError(f"the archive gave other content than its index says for: {listing}")
         return self._pool
@@ -140,6 +140,8 @@ class AptBackend:
         for folder in ("var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/lib/dpkg", "etc"):
             (self._work / folder).mkdir(parents=True, exist_ok=True)
         (self._work / "var/lib/dpkg/status").write_text("")
+        for known in (self._work / "var/cache/apt/archives").glob("*.deb"):
+            known.unlink()  # --print-uris leaves out what is in there
         lines = [f"deb {s.uri} {s.suite} {' '.join(s.components)}\n" for s in request.sources]
         (self._work / "etc/sources.list").write_text("".join(lines))
         pins = [
@@ -164,9 +166,7 @@ class AptBackend:
             "APT::Sandbox::User": "root",
             "Acquire::Languages": "none",
             "Acquire::ForceHash": "SHA256",
-            "Acquire::Retries": "3",
-            "Acquire::http::Timeout": "30",
-        }
+        } | _NETWORK
         text = "".join(f'{name} "{value}";\n' for name, value in settings.items())
         (self._work / "etc/apt.conf").write_text(text)
 
@@ -180,6 +180,15 @@ class AptBackend:
                 output=f"{done.stdout}\n{done.stderr}",
             )
         return done
+
+    def _download(self, packages: Sequence[Package]) -> None:
+        command = ["/usr/lib/apt/apt-helper", "download-file"]
+        command += ["-oDir::Etc::parts=/dev/null", "-oAPT::Sandbox::User=root"]
+        command += [f"-o{name}={value}" for name, value in _NETWORK.items()]
+        for package in packages:
+            command += [package.uri, f"{package.sha256}.deb", f"SHA256:{package.sha256}"]
+        self._downloads.mkdir(parents=True, exist_ok=True)
+        self._apt(command, cwd=self._downloads)
 
     def _update(self) -> None:
         try:
@@ -221,16 +230,18 @@ class AptBackend:
         file.unlink()
         return False
 
-    def _take_in(self, archives: Path, packages: Sequence[Package]) -> list[Package]:
+    def _take_in(self, packages: Sequence[Package]) -> list[Package]:
         """Moves whole files into the pool and returns the packages without one; half a file stays, to go on from."""
-        wanted = {package.sha256: package for package in packages}
-        for file in archives.glob("*.deb"):
-            digest = _digest(file)
-            if digest in wanted:
-                file.replace(self._pooled(wanted.pop(digest)))
-        for file in archives.glob("*.FAILED"):
-            file.unlink()
-        return sorted(wanted.values(), key=lambda package: package.name)
+        lost = []
+        for package in packages:
+            file = self._downloads / f"{package.sha256}.deb"
+            if file.exists() and _digest(file) == package.sha256:
+                file.replace(self._pooled(package))
+            else:
+                lost.append(package)
+        for garbage in self._downloads.glob("*.FAILED"):
+            garbage.unlink()
+        return lost
 
     def _make_repository(self, resolution: Resolution, folder: Path) -> None:
         """A flat repository of exactly these files: links into the pool, and an index made of apt's own entries."""

@@ -18,7 +18,7 @@ from tests.unit.host.scripted import Call, Scripted
 
 LESS, DASH = b"the file of less", b"the file of dash"
 DIGESTS = {"less": hashlib.sha256(LESS).hexdigest(), "dash": hashlib.sha256(DASH).hexdigest()}
-FILES = {"less_668-1_amd64.deb": LESS, "dash_1%3a0.5_all.deb": DASH}
+FILES = {f"{DIGESTS['less']}.deb": LESS, f"{DIGESTS['dash']}.deb": DASH}
 SOURCES = (
     PackageSource(name="a", uri="http://mirror.example/debian", suite="trixie", components=("main", "contrib")),
     PackageSource(name="b", uri="http://mirror.example/security", suite="trixie-security", components=("main",)),
@@ -37,7 +37,7 @@ class Apt(Scripted):
         self.on("update", does=self._update)
         self.on("--print-uris", stdout=recorded.PRINTED_URIS.format(**DIGESTS))
         self.on("show", stdout=recorded.STANZAS.format(**DIGESTS))
-        self.on("download", does=self._download)
+        self.on("download-file", does=self._download)
 
     def _update(self, call: Call) -> None:
         lists = self.work / "var/lib/apt/lists"
@@ -47,7 +47,8 @@ class Apt(Scripted):
     def _download(self, call: Call) -> None:
         assert call.cwd is not None
         for name, data in self.files.items():
-            (call.cwd / name).write_bytes(data)
+            if name in call.line or name.endswith(".FAILED"):
+                (call.cwd / name).write_bytes(data)
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ def test_the_hosts_own_packages_and_sources_do_not_matter(resolution: Resolution
         "deb http://mirror.example/debian trixie main contrib",
         "deb http://mirror.example/security trixie-security main",
     ]
-    assert all(call.environment == {"APT_CONFIG": f"{apt.work}/etc/apt.conf"} for call in apt.calls)
+    assert {call.environment["APT_CONFIG"] for call in apt.calls} == {f"{apt.work}/etc/apt.conf"}
 
 
 def test_essential_packages_are_always_in(resolution: Resolution, apt: Apt) -> None:
@@ -162,11 +163,22 @@ def test_a_download_goes_into_the_pool_by_digest(
         DIGESTS["less"]: LESS,
         DIGESTS["dash"]: DASH,
     }
-    call = apt.called("download")
-    assert call.line[2:] == ["dash=1:0.5", "less:amd64=668-1"]
-    # What lies in apt's own archive folder would be left out of the next resolution.
+    call = apt.called("download-file")
+    less = f"{DIGESTS['less']}.deb"
+    at = call.line.index(less)
+    uri = "http://mirror.example/pool/main/l/less/less_668-1_amd64.deb"
+    assert call.line[at - 1 : at + 2] == [uri, less, f"SHA256:{DIGESTS['less']}"]
     assert call.cwd == apt.work / "download"
     assert not list((apt.work / "download").iterdir())
+
+
+def test_apt_knows_no_package_file_when_it_resolves(backend: AptBackend, apt: Apt) -> None:
+    # What lies in its archive folder, --print-uris leaves out.
+    archives = apt.work / "var/cache/apt/archives"
+    archives.mkdir(parents=True)
+    (archives / "less_668-1_amd64.deb").touch()
+    backend.resolve(REQUEST)
+    assert not list(archives.glob("*.deb"))
 
 
 def test_only_what_the_pool_lacks_is_fetched(
@@ -174,7 +186,10 @@ def test_only_what_the_pool_lacks_is_fetched(
 ) -> None:
     (tmp_path / "pool" / f"{DIGESTS['less']}.deb").write_bytes(LESS)
     backend.fetch(resolution)
-    assert apt.called("download").line[2:] == ["dash=1:0.5"]
+    assert [word for word in apt.called("download-file").line if word.endswith(".deb")] == [
+        "http://mirror.example/pool/main/d/dash/dash_1%3a0.5_all.deb",
+        f"{DIGESTS['dash']}.deb",
+    ]
     apt.calls.clear()
     backend.fetch(resolution)
     assert apt.calls == []
@@ -192,18 +207,18 @@ def test_a_damaged_file_of_the_pool_is_fetched_again(
 def test_after_a_failure_whole_files_are_kept_and_half_a_file_stays_to_go_on_from(
     backend: AptBackend, apt: Apt, resolution: Resolution, tmp_path: Path
 ) -> None:
-    apt.files = {"dash_1%3a0.5_all.deb": DASH, "less_668-1_amd64.deb": LESS[:7], "other.deb.FAILED": b"garbage"}
-    apt.on("download", returncode=100, stderr=recorded.DEB_BROKEN_OFF, does=apt._download)
+    apt.files |= {f"{DIGESTS['less']}.deb": LESS[:7], "other.deb.FAILED": b"garbage"}
+    apt.on("download-file", returncode=100, stderr=recorded.DEB_BROKEN_OFF, does=apt._download)
     with pytest.raises(NetworkError, match=r"libjq1_1\.7\.1_amd64\.deb"):
         backend.fetch(resolution)
     assert pooled(tmp_path) == {DASH}
-    assert [path.name for path in (apt.work / "download").iterdir()] == ["less_668-1_amd64.deb"]
+    assert [path.name for path in (apt.work / "download").iterdir()] == [f"{DIGESTS['less']}.deb"]
 
 
 def test_other_content_than_the_index_says_is_not_taken_in(
     backend: AptBackend, apt: Apt, resolution: Resolution, tmp_path: Path
 ) -> None:
-    apt.files["less_668-1_amd64.deb"] = b"something else"
+    apt.files[f"{DIGESTS['less']}.deb"] = b"something else"
     with pytest.raises(VerificationError, match="other content than its index says for: less 668-1"):
         backend.fetch(resolution)
     assert pooled(tmp_path) == {DASH}
