@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +13,6 @@ from nestos.compose import pipeline, tools
 from nestos.compose.pipeline import Composed, Options
 from nestos.compose.workspace import Workspace
 from nestos.host.toolbox import Toolbox
-from nestos.ostree.repository import Repository
 from nestos.wire.lockfile import Lockfile
 
 EDITIONS = Path(__file__).parent / "editions"
@@ -52,12 +50,6 @@ class Bench:
         """A release of the edition ``edition`` of ours, in a repository that only benchmarks use."""
         workspace = Workspace(self.workspace.home, repository=self.workspace.home / "benchmarks/repo")
         options = Options(arch=self.arch, lock=lock)
-        made = pipeline.compose(EDITIONS / edition, workspace=workspace, options=options, progress=self.progress)
-        store = Repository(workspace.repository, runner=self.tools())
-        if store.exists and store.is_complete(made.release.commit):
-            return made
-        # The build is older than the repository: someone cleared the benchmarks' part of the cache only.
-        shutil.rmtree(made.folder)
         return pipeline.compose(EDITIONS / edition, workspace=workspace, options=options, progress=self.progress)
 
     def rounds(self) -> Iterator[int]:

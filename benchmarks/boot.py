@@ -28,6 +28,7 @@ _LIMIT_SECONDS = 900.0
 _CORES, _MEMORY_MIB = 2, 2048
 _DISK_SIZE = "8G"
 _NESTOS, _DEBIAN = "nestos", "Debian with cloud-init"
+_STOPPED = "Entering emergency mode|Kernel panic"
 _BOOTS = ("first boot", "second boot")
 _UNIT = f"""\
 [Unit]
@@ -126,7 +127,7 @@ def _boot_twice(bench: Bench, name: str, machine: Machine) -> None:
         title = f"{name}, {boot}"
         with machine:
             with bench.timed(title):
-                machine.wait_for_console(cloud_image.MARK, timeout_seconds=_LIMIT_SECONDS)
+                machine.wait_for_console(cloud_image.MARK, timeout_seconds=_LIMIT_SECONDS, failing=_STOPPED)
             shell = machine.shell()
             shell.wait(timeout_seconds=_LIMIT_SECONDS)
             for part, seconds in analysed(shell("systemd-analyze time", accepted=(0, 1)).stdout).items():
