@@ -11,6 +11,7 @@ from typing import Any
 
 from nestos.base.errors import CommandError, StateError
 from nestos.host.process import Completed
+from nestos.lab import disks
 from nestos.lab.machine import Machine
 from nestos.lab.scenario import Lab
 from nestos.lab.spec import Firmware, MachineSpec
@@ -163,9 +164,17 @@ def spec(name: str, disk: Path, *, firmware: Firmware = Firmware.BIOS, memory_mi
     return MachineSpec(name=name, image=disk, firmware=firmware, memory_mib=memory_mib)
 
 
-def first_boot(lab: Lab, *, image: str = "base", name: str = "node", config: Mapping[str, Any] = FRESH) -> Node:
+def first_boot(
+    lab: Lab,
+    *,
+    image: str = "base",
+    name: str = "node",
+    config: Mapping[str, Any] = FRESH,
+    cluster_bytes: int = disks.CLUSTER_BYTES,
+) -> Node:
     """A node on a disk of its own that has completed its first boot."""
-    node = Node(lab, lab.machine(spec(name, lab.disk(image, name=name)), config=config))
+    disk = lab.disk(image, name=name, cluster_bytes=cluster_bytes)
+    node = Node(lab, lab.machine(spec(name, disk), config=config))
     with lab.step("first boot"):
         node.start()
         node.wait_healthy()

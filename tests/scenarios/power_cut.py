@@ -10,16 +10,20 @@ import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from nestos.lab.disks import CLUSTER_BYTES
 from nestos.lab.scenario import Lab, scenario
-from tests.scenarios.node import TEST_REF, Node
-from tests.scenarios.updating import NEEDS, begin
+from nestos.lab.spec import Disk, DiskFormat
+from tests.scenarios.node import FRESH, TEST_REF, Node, first_boot, releases, spec
+from tests.scenarios.updating import NEEDS
 
 _STATE = "ready"
 _UNIT = "scenario-update"
 _MARKS = {"/etc/scenario/mark": "etc is whole\n", "/var/lib/scenario/mark": "var is whole\n"}
 _RESUME_SECONDS = 120.0
+_SECTOR_BYTES = 4096
+_WRITES = 150
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +38,8 @@ class Prepared:
 
 def prepare(lab: Lab) -> Prepared:
     """Boots, provisions and saves a node, then measures one whole update of a copy."""
-    node, server, known = begin(lab)
+    server, known = lab.server(lab.images["repository"]), releases(lab)
+    node = first_boot(lab, cluster_bytes=_SECTOR_BYTES)
     for path, text in _MARKS.items():
         node.write(path, text)
     node.follow(server.guest_url, ref=TEST_REF)
@@ -115,6 +120,40 @@ def sweep(lab: Lab, cuts: int) -> None:
             outcomes.append(cut(lab, prepared, number=number, moment_seconds=moment))
     lab.facts["cuts"] = outcomes
     lab.facts["versions"] = sorted({outcome["version"] for outcome in outcomes})
+
+
+@scenario("kill-is-a-power-cut", minutes=3, needs=["base"])
+def a_kill_loses_what_was_not_flushed(lab: Lab) -> None:
+    """The premise of all cuts: killing QEMU loses writes that were not flushed, and none that were."""
+    plain = lab.empty_disk("plain", size="1G")
+    base = spec("node", lab.disk("base", name="node"))
+    disk = Disk(path=plain, format=DiskFormat.QCOW2, serial="plain")
+    node = Node(lab, lab.machine(replace(base, disks=(disk,)), config=FRESH))
+    with lab.step("writes, some of them flushed, and the cut"):
+        node.start()
+        device = "/dev/disk/by-id/virtio-plain"
+        # Each in a cluster of its own, past the guest's page cache; only every tenth is followed by a flush.
+        node.run(
+            f"for i in $(seq 0 {_WRITES - 1}); do [ $((i % 10)) = 0 ] && how=,fsync || how=;"
+            f" printf 'write %d' $i | dd of={device} bs=4096 oflag=direct,seek_bytes seek=$((i * {CLUSTER_BYTES}))"
+            " iflag=fullblock conv=sync,notrunc$how status=none; done",
+            timeout_seconds=600,
+        )
+        node.machine.kill()
+    raw = lab.folder / "plain.raw"
+    lab.equipment.tools.with_binds(lab.folder)(["qemu-img", "convert", "-O", "raw", str(plain), str(raw)])
+    with raw.open("rb") as file:
+        there = {number for number in range(_WRITES) if _holds(file, number)}
+    last_flush = (_WRITES - 1) // 10 * 10
+    flushed, others = set(range(last_flush + 1)), set(range(last_flush + 1, _WRITES))
+    lab.facts["lost"] = sorted((flushed | others) - there)
+    lab.check(flushed <= there, f"flushed writes were lost: {sorted(flushed - there)}")
+    lab.check(others - there, "every write after the last flush was kept: a kill is no power cut")
+
+
+def _holds(file: BinaryIO, number: int) -> bool:
+    file.seek(number * CLUSTER_BYTES)
+    return file.read(4096).rstrip(b"\0") == f"write {number}".encode()
 
 
 @scenario("power-cut", minutes=75, needs=NEEDS, tags=["long"])

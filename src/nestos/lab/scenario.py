@@ -125,10 +125,14 @@ class Lab:
             step.seconds = round(time.monotonic() - began, 1)
         self.say(f"{name}: {step.seconds:.1f}s")
 
-    def disk(self, image: str, *, name: str = "", size: str = DISK_SIZE) -> Path:
+    def disk(
+        self, image: str, *, name: str = "", size: str = DISK_SIZE, cluster_bytes: int = disks.CLUSTER_BYTES
+    ) -> Path:
         """A disk of this scenario's own that starts as the image ``image``; empty ``size``: as large as the image."""
         path = self.folder / f"{name or image}.qcow2"
-        disks.create_overlay(path, backing=self.images[image], tools=self.equipment.tools, size=size)
+        disks.create_overlay(
+            path, backing=self.images[image], tools=self.equipment.tools, size=size, cluster_bytes=cluster_bytes
+        )
         return path
 
     def empty_disk(self, name: str, *, size: str) -> Path:
