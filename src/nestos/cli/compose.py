@@ -57,6 +57,8 @@ def checkout() -> Path:
 
 def handle(options: argparse.Namespace) -> int:
     """Composes and says what came of it."""
+    if options.write_lock and not options.write_lock.parent.is_dir():
+        raise InputError(f"--write-lock={options.write_lock}: there is no folder {options.write_lock.parent}")
     progress = Progress()
     workspace = Workspace.default()
     made = pipeline.compose(
@@ -99,6 +101,8 @@ def _lock(path: Path) -> Lockfile:
         lock, report = lockfile.parse(path.read_text(), source=str(path))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not a lock file: it is not text") from error
     if lock is None:
         raise InputError(f"the lock file cannot be used:\n{report}")
     return lock

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -10,6 +11,8 @@ from nestos import __version__
 from nestos.base import log
 from nestos.base.errors import NestosError
 from nestos.cli import bench, check, compose, parity, run, serve, up
+
+logger = logging.getLogger(__name__)
 
 _EPILOG = """\
 examples:
@@ -58,6 +61,12 @@ def program(arguments: Sequence[str] | None = None) -> int:
         if error.hint:
             print(f"  {error.hint}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        if error.filename is None:
+            raise  # without a file's name it helps nobody but us
+        logger.debug("where it came from", exc_info=error)
+        print(f"nestos: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("nestos: stopped; what was finished is kept, the same command goes on from there", file=sys.stderr)
         return 130

@@ -10,7 +10,10 @@ from nestos.base.log import Progress
 from nestos.compose import product
 from nestos.compose.artifacts import disk
 from nestos.compose.release import Release
+from nestos.host import space
 from nestos.host.process import Runner
+
+_BESIDES_BYTES = 256 << 20  # the file is sparse: contents of the boot and var partitions, their journals
 
 
 def ensure_disk(
@@ -42,6 +45,7 @@ def ensure_disk(
     if not output.exists():
         for old in folder.glob(f"{platform}-*.raw"):
             old.unlink()
-        with progress.stage(f"disk image for {platform}"):
+        with progress.stage(f"disk image for {platform}"), space.watched(folder):
+            space.require(folder, need_bytes=release.image_size + _BESIDES_BYTES, what="the disk image")
             disk.build(spec, output=output, runner=runner, progress=progress)
     return output
