@@ -126,10 +126,11 @@ class Node:
 
     # Updating
 
-    def follow(self, url: str, *, ref: str = "") -> None:
+    def follow(self, url: str, *, ref: str = "", tries: int = 2) -> None:
         """Points this boot's node commands at a repository, without a trace in /etc."""
         chosen = f"ref = {ref}\n" if ref else ""
-        self.write("/run/nestos/nestos.conf.d/90-scenario.conf", f"[update]\nurl = {url}\n{chosen}")
+        text = f"[update]\nurl = {url}\n{chosen}[boot]\ntries = {tries}\n"
+        self.write("/run/nestos/nestos.conf.d/90-scenario.conf", text)
 
     def upgrade(self, words: str = "", *, accepted: tuple[int, ...] = (0,)) -> Completed:
         """``nestos upgrade``."""
