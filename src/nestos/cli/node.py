@@ -90,6 +90,7 @@ def _add_upgrade(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     parser.add_argument(
         "--allow-downgrade", action="store_true", help="take what the branch offers even if it is older"
     )
+    parser.add_argument("--download-only", action="store_true", help="fetch it and stage nothing")
     _add_taking_options(parser)
     parser.set_defaults(act=_upgrade)
 
@@ -161,6 +162,10 @@ def _upgrade(node: Node, options: argparse.Namespace) -> int:
         offer = upgrade.examine(options=allowed)
         if options.check:
             return _tell(offer)
+        if options.download_only and offer.need is not None:
+            upgrade.download(offer)
+            print(f"{offer.release.version} is downloaded; nestos upgrade takes it")
+            return 0
         return _take(node, upgrade, offer, options)
 
 

@@ -238,7 +238,8 @@ class Store:
                 self.repository.set_ref(f"{_DEPLOYED}/{slot}", commit)
             else:
                 self.repository.delete_ref(f"{_DEPLOYED}/{slot}")
-        self.repository.delete_ref(_SEED)
+        for seed in (_SEED, f"{_SEED}-boot"):
+            self.repository.delete_ref(seed)
         self._progress.say(self.repository.prune())
 
 

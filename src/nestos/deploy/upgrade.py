@@ -131,10 +131,28 @@ class Upgrade:
             self._progress.say(f"the local repository could not be tidied up: {error}")
         return taken
 
-    def _prepare(self, store: Store, offered: Release, *, view: View, staging: Path) -> Payload:
+    def download(self, offer: Offer) -> None:
+        """Fetches what ``take`` would fetch, and leaves every slot alone. The caller holds the lock."""
+        offered, view = offer.release, offer.view
+        if offer.need is None:
+            raise StateError(f"{offered.version} is already here")
+        store = self._store(view)
+        store.require_room(offer.need)
+        self._clean_staging()
+        self._seed(store, view)
+        need = store.need(offered, seeded=False)
+        store.require_room(need)
+        store.fetch(offered, need)
+        self._clean_staging()
+
+    def _seed(self, store: Store, view: View) -> None:
         running = view.require_running()
         if store.needs_seed(running.commit):
             store.seed(running.commit, boot_files=self._boot_files())
+
+    def _prepare(self, store: Store, offered: Release, *, view: View, staging: Path) -> Payload:
+        running = view.require_running()
+        self._seed(store, view)
         before = store.known(running.commit)
         runner = self._node.runner
         if not release.same_image_tools(offered, before.packages if before else None):

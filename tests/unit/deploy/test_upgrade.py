@@ -214,6 +214,22 @@ def test_what_is_here_already_is_not_taken_over_again(world: World) -> None:
     assert not world.server.ran("below-mounts")
 
 
+def test_the_running_kernel_is_taken_over_from_the_boot_partition(world: World) -> None:
+    world.upgrade.take(world.examine())
+    commits = [" ".join(line) for line in world.server.lines if "commit" in line]
+    assert any("boot-files" in line and "seed-boot" in line for line in commits)
+
+
+def test_a_download_leaves_every_slot_alone_and_makes_the_update_need_nothing_more(world: World) -> None:
+    before = world.machine.state
+    world.upgrade.download(world.examine())
+    assert world.machine.state == before
+    assert world.node.records.history() == []
+    world.server.lines.clear()
+    world.upgrade.take(world.examine())
+    assert not world.server.ran("below-mounts")
+
+
 def test_an_update_goes_on_where_the_server_dropped_the_running_release(world: World) -> None:
     world.server.fail("ostree", "pull", world.old.deployment.commit, stderr=recorded.NOT_FOUND)
     world.upgrade.take(world.examine())
