@@ -8,7 +8,7 @@ from pathlib import Path
 from nestos.lab import disks
 from nestos.lab.scenario import Lab, scenario
 from tests.scenarios.node import TEST_REF, Node
-from tests.scenarios.updating import NEEDS, begin, slot
+from tests.scenarios.updating import READY, resumed, slot
 
 _BLOCK_BYTES = 4096
 _STRIDE_BYTES = 2**20
@@ -32,10 +32,10 @@ def spoil(lab: Lab, disk: Path, *, label: str, image_bytes: int) -> int:
     return len(places)
 
 
-@scenario("corrupted-slot", minutes=9, needs=NEEDS)
+@scenario("corrupted-slot", minutes=9, needs=READY)
 def a_corrupted_slot_is_not_run(lab: Lab) -> None:
     """Changed blocks in the running slot's partition: the node falls back to its other good slot."""
-    node, server, known = begin(lab)
+    node, server, known = resumed(lab)
     with lab.step("update, so that there are two good slots"):
         node.follow(server.guest_url, ref=TEST_REF)
         node.upgrade()

@@ -1,14 +1,17 @@
 """The images that scenarios boot and the releases they update to, composed with the product's own pipeline.
 
 Names: ``container`` and ``base`` are raw disk images (of the default edition, and of release ``v1`` of the test
-edition), ``repository`` is the folder with every test release, ``releases`` a JSON file that maps each test
-release (``v1``, ``v2``, ``panic`` ...) to its ``release.json``.
+edition), ``ready`` is the saved machine of ``prepared``, ``repository`` is the folder with every test release,
+``releases`` a JSON file that maps each test release (``v1``, ``v2``, ``panic`` ...) to its ``release.json``.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
+import shutil
+from contextlib import closing
 from pathlib import Path
 
 from nestos.base.errors import InputError
@@ -16,6 +19,11 @@ from nestos.base.log import Progress
 from nestos.compose import images, pipeline, tools
 from nestos.compose.pipeline import Composed, Options
 from nestos.compose.workspace import Workspace
+from nestos.host.toolbox import Toolbox
+from nestos.lab.scenario import Equipment, Lab
+from nestos.lab.spec import Accelerator
+from nestos.lab.ssh import Identity
+from tests.scenarios import prepared
 
 EDITIONS = Path(__file__).parent / "editions"
 DEFAULT_EDITION = Path(__file__).parents[2] / "editions/debian/manifest.yaml"
@@ -25,7 +33,10 @@ RELEASES = ("v1", "v2", "panic", "hang", "unhealthy", "stuck")
 class ScenarioImages:
     """Composes on demand and keeps what it made; only what changed is composed again."""
 
-    def __init__(self, workspace: Workspace, *, progress: Progress) -> None:
+    def __init__(
+        self, workspace: Workspace, *, box: Toolbox, accelerator: Accelerator, identity: Identity, progress: Progress
+    ) -> None:
+        self.equipment = Equipment(tools=box, accelerator=accelerator, identity=identity, images=self)
         self._default = workspace
         self._test = Workspace(workspace.home, repository=workspace.home / "test-repo")
         self._progress = progress
@@ -42,7 +53,26 @@ class ScenarioImages:
             listing = self._test.folder("test-releases") / "releases.json"
             listing.write_text(json.dumps({key: str(value.folder / "release.json") for key, value in made.items()}))
             return self._test.repository if name == "repository" else listing
+        if name == "ready":
+            return self._ready()
         raise InputError(f"no image is called {name!r}")
+
+    def _ready(self) -> Path:
+        """The saved machine. It is bound to the very image and releases, and to the accelerator that ran it."""
+        parts = {name: self.get(name) for name in ("base", "repository", "releases")}
+        commits = [self._release(name).release.commit for name in RELEASES]
+        shape = hashlib.sha256(repr((str(parts["base"]), commits, self.equipment.accelerator)).encode()).hexdigest()
+        folder = self._test.folder("test-ready")
+        ready = folder / f"{shape[:24]}.qcow2"
+        if not ready.exists():
+            for old in folder.iterdir():
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
+            bench = folder / "bench"
+            bench.mkdir()
+            lab = Lab(name="ready", folder=bench, equipment=self.equipment, say=self._progress.say, images=parts)
+            with self._progress.stage("a machine that is ready to update"), closing(lab):
+                prepared.prepare(lab, ready)
+        return ready
 
     def _release(self, name: str) -> Composed:
         return self._compose(EDITIONS / f"{name}.yaml", workspace=self._test)

@@ -1,75 +1,49 @@
 """Power cuts in the middle of an update: the node comes up on the old or the new version, with its state whole.
 
-The machine's memory and disk are saved once, when the node is ready to update. Each cut resumes a copy of that state,
-starts the update, kills QEMU at its moment (what that loses: ``nestos.lab.spec``) and boots the disk that is left.
+Each cut resumes a copy of the saved machine, starts the update, kills QEMU at its moment (what that loses:
+``nestos.lab.spec``) and boots the disk that is left.
 """
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from nestos.lab.disks import CLUSTER_BYTES
 from nestos.lab.scenario import Lab, scenario
 from nestos.lab.spec import Disk, DiskFormat
-from tests.scenarios.node import FRESH, TEST_REF, Node, first_boot, releases, spec
-from tests.scenarios.updating import NEEDS
+from tests.scenarios.node import FRESH, TEST_REF, Node, releases, spec
+from tests.scenarios.prepared import MARKS, resume, without_memory
+from tests.scenarios.updating import READY
 
-_STATE = "ready"
 _UNIT = "scenario-update"
-_MARKS = {"/etc/scenario/mark": "etc is whole\n", "/var/lib/scenario/mark": "var is whole\n"}
-_RESUME_SECONDS = 120.0
-_SECTOR_BYTES = 4096
 _WRITES = 150
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """A saved machine, ready to update; how long its update takes; the versions on both sides."""
+class Bench:
+    """What every cut of a scenario shares: the server, how long a whole update takes, the versions on both sides."""
 
-    disk: Path
-    node: Node
+    url: str
     seconds: float
     versions: frozenset[str]
 
 
-def prepare(lab: Lab) -> Prepared:
-    """Boots, provisions and saves a node, then measures one whole update of a copy."""
+def measure(lab: Lab) -> Bench:
+    """One whole update of a copy, for its time."""
     server, known = lab.server(lab.images["repository"]), releases(lab)
-    node = first_boot(lab, cluster_bytes=_SECTOR_BYTES)
-    for path, text in _MARKS.items():
-        node.write(path, text)
-    node.follow(server.guest_url, ref=TEST_REF)
-    disk = node.machine.spec.image
-    assert disk is not None
-    with lab.step("saving the machine"):
-        node.run("sync")
-        node.machine.qmp.save_state(_STATE)
-        node.machine.close()
     with lab.step("one whole update, for its time"):
-        copy = resumed(lab, node, disk, name="whole")
+        node = resume(lab, name="whole")
+        node.follow(server.guest_url, ref=TEST_REF)
         began = time.monotonic()
-        start_update(copy)
-        wait_for_update(lab, copy)
+        start_update(node)
+        wait_for_update(lab, node)
         seconds = time.monotonic() - began
-        copy.machine.close()
+        node.machine.close()
     lab.facts["update_seconds"] = round(seconds, 1)
     versions = frozenset({known["v1"]["version"], known["v2"]["version"]})
-    return Prepared(disk=disk, node=node, seconds=seconds, versions=versions)
-
-
-def resumed(lab: Lab, node: Node, disk: Path, *, name: str) -> Node:
-    """A copy of the saved machine, running."""
-    copy = lab.folder / f"{name}.qcow2"
-    shutil.copyfile(disk, copy)
-    base = replace(node.machine.spec, name=name, image=copy, load_state=_STATE)
-    other = Node(lab, lab.machine(base))
-    other.machine.start()
-    other.wait_for_ssh(timeout_seconds=_RESUME_SECONDS)
-    return other
+    return Bench(url=server.guest_url, seconds=seconds, versions=versions)
 
 
 def start_update(node: Node) -> None:
@@ -88,20 +62,21 @@ def wait_for_update(lab: Lab, node: Node) -> None:
     lab.check(False, "the update takes more than twenty minutes")
 
 
-def cut(lab: Lab, prepared: Prepared, *, number: int, moment_seconds: float) -> dict[str, Any]:
+def cut(lab: Lab, bench: Bench, *, number: int, moment_seconds: float) -> dict[str, Any]:
     """Cuts the power ``moment_seconds`` into an update, boots, and checks the node. What it found."""
     name = f"cut-{number:02d}"
-    victim = resumed(lab, prepared.node, prepared.disk, name=name)
+    victim = resume(lab, name=name)
+    victim.follow(bench.url, ref=TEST_REF)
     start_update(victim)
     lab.sleep(moment_seconds)
     victim.machine.kill()
-    again = Node(lab, lab.machine(replace(victim.machine.spec, load_state="")))
+    again = without_memory(lab, victim)
     again.start()
     status = again.wait_healthy()
     version = again.version()
-    lab.check(version in prepared.versions, f"{name}: {version} runs")
+    lab.check(version in bench.versions, f"{name}: {version} runs")
     lab.check(status["problem"] == "", f"{name}: {status['problem']}")
-    for path, text in _MARKS.items():
+    for path, text in MARKS.items():
         lab.check(again.read(path) == text, f"{name}: {path} is {again.read(path)!r}")
     lab.check(again.failed_units() == [], f"{name}: failed units {again.failed_units()}")
     other = status["slots"]["b" if status["booted"] == "a" else "a"]["state"]
@@ -112,12 +87,12 @@ def cut(lab: Lab, prepared: Prepared, *, number: int, moment_seconds: float) -> 
 
 def sweep(lab: Lab, cuts: int) -> None:
     """Cuts at evenly spread moments of an update, a little beyond its end too."""
-    prepared = prepare(lab)
+    bench = measure(lab)
     outcomes = []
     for number in range(cuts):
-        moment = prepared.seconds * 1.05 * (number + 0.5) / cuts
+        moment = bench.seconds * 1.05 * (number + 0.5) / cuts
         with lab.step(f"cut {number + 1} of {cuts}, {moment:.0f} s into the update"):
-            outcomes.append(cut(lab, prepared, number=number, moment_seconds=moment))
+            outcomes.append(cut(lab, bench, number=number, moment_seconds=moment))
     lab.facts["cuts"] = outcomes
     lab.facts["versions"] = sorted({outcome["version"] for outcome in outcomes})
 
@@ -156,13 +131,13 @@ def _holds(file: BinaryIO, number: int) -> bool:
     return file.read(4096).rstrip(b"\0") == f"write {number}".encode()
 
 
-@scenario("power-cut", minutes=75, needs=NEEDS, tags=["long"])
+@scenario("power-cut", minutes=75, needs=READY, tags=["long"])
 def survives_power_cuts(lab: Lab) -> None:
     """Power cut at 20 moments spread over an update: old or new version, /etc and /var whole, every time."""
     sweep(lab, 20)
 
 
-@scenario("power-cut-few", minutes=16, needs=NEEDS)
+@scenario("power-cut-few", minutes=16, needs=READY)
 def survives_a_few_power_cuts(lab: Lab) -> None:
     """The same at 3 moments."""
     sweep(lab, 3)

@@ -7,8 +7,10 @@ from typing import Any
 from nestos.lab.scenario import Lab, scenario
 from nestos.lab.webserver import Fault, FaultKind, WebServer
 from tests.scenarios.node import TEST_REF, Node, first_boot, releases
+from tests.scenarios.prepared import resume
 
 NEEDS = ["base", "repository", "releases"]
+READY = ["ready", "repository", "releases"]
 _FALLBACK_SECONDS = 1500.0
 
 
@@ -18,6 +20,14 @@ def slot(status: dict[str, Any], which: str) -> dict[str, Any]:
     found = status["slots"][booted if which == "booted" else {"a": "b", "b": "a"}[booted]]
     assert isinstance(found, dict)
     return found
+
+
+def resumed(lab: Lab) -> tuple[Node, WebServer, dict[str, dict[str, Any]]]:
+    """As ``begin``, but resumed from the saved machine: for what happens in an update, not before it."""
+    server = lab.server(lab.images["repository"])
+    with lab.step("resume"):
+        node = resume(lab)
+    return node, server, releases(lab)
 
 
 def begin(lab: Lab) -> tuple[Node, WebServer, dict[str, dict[str, Any]]]:
@@ -73,7 +83,7 @@ def falls_back(lab: Lab, release: str, *, reason: str, tries: int = 1) -> None:
 
     One try, where the number does not matter, saves a boot.
     """
-    node, server, known = begin(lab)
+    node, server, known = resumed(lab)
     good, bad = known["v1"]["version"], known[release]["version"]
     with lab.step(f"update to the release {release}"):
         node.write("/etc/scenario/edited", "mine\n")
@@ -97,34 +107,34 @@ def falls_back(lab: Lab, release: str, *, reason: str, tries: int = 1) -> None:
         lab.check(bad in again.stdout + again.stderr, f"the refusal does not name {bad}: {again.stderr}")
 
 
-@scenario("release-panics", minutes=9, needs=NEEDS)
+@scenario("release-panics", minutes=9, needs=READY)
 def panics(lab: Lab) -> None:
     """A release whose kernel panics: back on the good one, the bad one denied."""
     falls_back(lab, "panic", reason="boot-complete", tries=2)
 
 
-@scenario("release-hangs", minutes=10, needs=NEEDS)
+@scenario("release-hangs", minutes=10, needs=READY)
 def hangs(lab: Lab) -> None:
     """A release that hangs: the watchdog resets it, and the node is back on the good one."""
     falls_back(lab, "hang", reason="boot-complete")
 
 
-@scenario("release-unhealthy", minutes=9, needs=NEEDS)
+@scenario("release-unhealthy", minutes=9, needs=READY)
 def is_unhealthy(lab: Lab) -> None:
     """A release that fails its health check: back on the good one, with the check's own words as reason."""
     falls_back(lab, "unhealthy", reason="the database does not answer")
 
 
-@scenario("release-stuck", minutes=12, needs=NEEDS)
+@scenario("release-stuck", minutes=12, needs=READY)
 def gets_stuck(lab: Lab) -> None:
     """A release that never reaches boot-complete: its deadline ends it, and the node is back on the good one."""
     falls_back(lab, "stuck", reason="boot-complete")
 
 
-@scenario("bad-repository", minutes=8, needs=NEEDS)
+@scenario("bad-repository", minutes=8, needs=READY)
 def a_bad_repository_changes_nothing(lab: Lab) -> None:
     """A repository that is down, damaged, unsigned or gone back in time: a clear error, an untouched system."""
-    node, server, known = begin(lab)
+    node, server, known = resumed(lab)
     before = node.status()
     commit = known["v2"]["commit"]
     header = f"/objects/{commit[:2]}/{commit[2:]}.commit"
@@ -140,7 +150,6 @@ def a_bad_repository_changes_nothing(lab: Lab) -> None:
             server.heal()
             for fault in faults:
                 server.inject(fault)
-            node.run("rm -rf /var/lib/nestos/repo")
             node.follow(server.guest_url, ref=TEST_REF)
             done = node.upgrade(accepted=tuple(range(256)))
             said = done.stdout + done.stderr
@@ -155,10 +164,10 @@ def a_bad_repository_changes_nothing(lab: Lab) -> None:
         lab.check(slot(node.status(), "other")["state"] == "trying", "the update was not taken")
 
 
-@scenario("disk-full", minutes=5, needs=NEEDS)
+@scenario("disk-full", minutes=5, needs=READY)
 def a_full_disk_is_told_before_anything_is_fetched(lab: Lab) -> None:
     """An update that finds no room in /var says how much it needs, and fetches nothing."""
-    node, server, _ = begin(lab)
+    node, server, _ = resumed(lab)
     node.run("fallocate -l $(($(stat -f -c '%a*%S' /var) - 100000000)) /var/fill")
     node.follow(server.guest_url, ref=TEST_REF)
     server.forget_traffic()

@@ -17,7 +17,7 @@ from nestos.compose.workspace import Workspace
 from nestos.host import process
 from nestos.lab import accelerator
 from nestos.lab.runner import run_scenarios
-from nestos.lab.scenario import ALL, Equipment, Scenario, collect, select
+from nestos.lab.scenario import ALL, Scenario, collect, select
 from nestos.lab.ssh import identity
 
 BUDGET_MINUTES = 40.0
@@ -103,14 +103,19 @@ def _scenarios_pass(chosen: list[Scenario], results: Path, *, budget: float | No
     images = importlib.import_module("tests.scenarios.images")
     workspace = Workspace.default()
     box = tools.ensure(workspace.home, progress=progress)
-    equipment = Equipment(
-        tools=box,
+    provider = images.ScenarioImages(
+        workspace,
+        box=box,
         accelerator=accelerator.choose(tools=box, cache=workspace.folder("lab") / "accelerator.json"),
         identity=identity(workspace.folder("lab")),
-        images=images.ScenarioImages(workspace, progress=progress),
+        progress=progress,
     )
     outcome = run_scenarios(
-        chosen, equipment=equipment, logs=workspace.folder("scenarios"), stream=sys.stdout, budget_minutes=budget
+        chosen,
+        equipment=provider.equipment,
+        logs=workspace.folder("scenarios"),
+        stream=sys.stdout,
+        budget_minutes=budget,
     )
     parity.record(results, outcome.by_name)
     return outcome.has_passed
