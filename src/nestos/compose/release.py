@@ -103,21 +103,9 @@ def publish(
         )
     modules = tree.path / "usr/lib/modules" / tree.kernel
     kernel_digest = digest_of_boot_files(modules)
-    metadata: Mapping[str, str] = {
-        **{name: str(value) for name, value in manifest.commit_metadata.items()},
-        "version": version,
-        "nestos.verity-root-hash": built.root_hash,
-        "nestos.verity-hash-offset": str(built.hash_offset),
-        "nestos.verity-salt": identity.salt,
-        "nestos.uuid": identity.uuid,
-        "nestos.image-size": str(built.size),
-        "nestos.kernel-digest": kernel_digest,
-        "nestos.erofs-options": json.dumps(list(options)),
-        "nestos.manifest-digest": digest,
-        "nestos.kargs": json.dumps(list(manifest.kargs)),
-        "nestos.packages": json.dumps(tree.packages, sort_keys=True),
-        "ostree.linux": tree.kernel,
-    }
+    metadata = _metadata(
+        tree, manifest, built, identity, version=version, digest=digest, kernel_digest=kernel_digest, options=options
+    )
     for name in ("vmlinuz", "initramfs.img"):
         shutil.copyfile(modules / name, folder / name)
     with progress.stage(f"commit to {manifest.ref}"):
@@ -156,6 +144,35 @@ def publish(
     )
     release.save(folder)
     return release
+
+
+def _metadata(
+    tree: Tree,
+    manifest: Manifest,
+    built: image.SlotImage,
+    identity: image.Identity,
+    *,
+    version: str,
+    digest: str,
+    kernel_digest: str,
+    options: tuple[str, ...],
+) -> Mapping[str, str]:
+    """What the signed commit says of itself: all that a node needs to build and judge its slot."""
+    return {
+        **{name: str(value) for name, value in manifest.commit_metadata.items()},
+        "version": version,
+        "nestos.verity-root-hash": built.root_hash,
+        "nestos.verity-hash-offset": str(built.hash_offset),
+        "nestos.verity-salt": identity.salt,
+        "nestos.uuid": identity.uuid,
+        "nestos.image-size": str(built.size),
+        "nestos.kernel-digest": kernel_digest,
+        "nestos.erofs-options": json.dumps(list(options)),
+        "nestos.manifest-digest": digest,
+        "nestos.kargs": json.dumps(list(manifest.kargs)),
+        "nestos.packages": json.dumps(tree.packages, sort_keys=True),
+        "ostree.linux": tree.kernel,
+    }
 
 
 def digest_of_boot_files(modules: Path) -> str:
