@@ -97,6 +97,7 @@ def run(bench: Bench) -> Result:
             f"{_CORES} cores, {_MEMORY_MIB} MiB, {lab.accelerator.name}, BIOS, GRUB, virtio; the host's clock.",
             "The end: ours, boot-complete.target after the health checks; Debian's, multi-user and cloud-init.target.",
             "Ours verifies every block it reads (dm-verity) and decompresses it; Debian's root is plain ext4.",
+            "Debian's initramfs has no systemd: its time is part of “kernel” there.",
             "kernel, initrd, userspace: systemd-analyze's figures, to the default target, without firmware and GRUB.",
         ],
     )
