@@ -17,10 +17,10 @@ def pairs(line: list[str]) -> set[tuple[str, ...]]:
 
 
 def test_the_tools_tree_is_the_root_and_the_binds_keep_their_paths() -> None:
-    line = Toolbox(ROOT, binds=[Path("/work")]).wrap(["mkfs.erofs", Path("/work/a b")])
+    line = Toolbox(ROOT, binds=[Path("/bench")]).wrap(["mkfs.erofs", Path("/bench/a b")])
     assert line[0] == "bwrap"
-    assert {("--bind", str(ROOT), "/"), ("--bind", "/work", "/work")} <= pairs(line)
-    assert line[line.index("--") :] == ["--", "mkfs.erofs", "/work/a b"]
+    assert {("--bind", str(ROOT), "/"), ("--bind", "/bench", "/bench")} <= pairs(line)
+    assert line[line.index("--") :] == ["--", "mkfs.erofs", "/bench/a b"]
 
 
 def test_binds_come_after_the_root_that_they_lie_in() -> None:
@@ -58,9 +58,9 @@ def test_more_binds_make_another_box_with_the_same_tools() -> None:
 def test_a_command_runs_with_the_trees_own_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Scripted()
     monkeypatch.setattr(process, "run", run)
-    Toolbox(ROOT)(["ostree", "--version"], environment={"X": "1"}, cwd=Path("/work"))
+    Toolbox(ROOT)(["ostree", "--version"], environment={"X": "1"}, cwd=Path("/bench"))
     call = run.calls[0]
     assert call.environment["PATH"].startswith("/usr/local/sbin:")
     assert (call.environment["HOME"], call.environment["TMPDIR"], call.environment["X"]) == ("/root", "/tmp", "1")
     assert call.cwd is None  # the folder is one of the sandbox
-    assert ("--chdir", "/work") in pairs(call.line)
+    assert ("--chdir", "/bench") in pairs(call.line)
