@@ -120,9 +120,11 @@ def test_a_short_run_forgives_missing_scenarios_and_nothing_else() -> None:
     table = parity.load(row(state="works", test=[PROVEN, "power-cut"]))
 
     missing = parity.unproven(table, outcomes={}, scenarios_ran=False)
+    skipped = parity.unproven(table, outcomes={PROVEN: "skipped", "power-cut": "skipped"}, scenarios_ran=False)
     failed = parity.unproven(table, outcomes={PROVEN: "passed", "power-cut": "failed"}, scenarios_ran=False)
 
     assert [f'm-boots says works, but "{PROVEN}" did not run'] == missing
+    assert skipped == [f'm-boots says works, but "{PROVEN}" skipped']
     assert failed == ['m-boots says works, but "power-cut" failed']
 
 
