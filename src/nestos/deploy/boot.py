@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,7 +21,8 @@ from nestos.deploy.records import BootFailure, Cause, Denial, Event, Running
 from nestos.deploy.transaction import exclusive
 from nestos.slots import bootstate, image, install
 from nestos.slots.bootstate import BootState, Fallback, Slot, SlotState
-from nestos.slots.disk import Deployment
+from nestos.slots.disk import Deployment, EtcReport
+from nestos.slots.etc import OverlayEtc
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +89,8 @@ def mark_good(node: Node) -> Outcome:
         with node.machine.environment() as environment:
             install.mark_good(environment, booted=node.booted)
         records.clear_boot_failures()
+        if state is not None and state.pending is None:
+            shutil.rmtree(node.staged_defaults, ignore_errors=True)
         commit = running.commit if running else ""
         records.pardon(commit)
         records.begin_running(Running(slot=str(node.booted), commit=commit, boot_id=node.boot_id))
@@ -117,9 +121,21 @@ def _silent(node: Node, fallback: Fallback) -> str:
     return f"did not reach boot-complete in {tries} tries (panic, hang or power loss)"
 
 
-def farewell(node: Node) -> None:
-    """An orderly shutdown begins: the next boot need not doubt the slot."""
+def farewell(node: Node) -> EtcReport | None:
+    """An orderly shutdown begins: the next boot need not doubt the slot, and a staged release's /etc takes over what
+    was edited since it was staged.
+
+    Returns what became of /etc, none where no release is staged.
+    """
     node.records.end_running()
+    if not node.staged_defaults.is_dir():
+        return None
+    etc = OverlayEtc(node.folder / "etc", old_default=node.root.join("/usr/etc"), new_default=node.staged_defaults)
+    with (
+        exclusive(node.lock, command="boot farewell", wait_seconds=_LOCK_SECONDS, clock=node.clock),
+        node.machine.disk(etc) as disk,
+    ):
+        return install.refresh_etc(disk, booted=node.booted)
 
 
 def check_health(node: Node, *, verify: VerifyRunning) -> list[health.Result]:

@@ -91,6 +91,11 @@ class Node:
         return self.machine.booted
 
     @property
+    def staged_defaults(self) -> Path:
+        """The ``/usr/etc`` of the release staged last: what its ``/etc`` is prepared with until it boots."""
+        return self.folder / "staged-etc"
+
+    @property
     def folder(self) -> Path:
         """Where the node keeps its state."""
         return self.root.join(STATE)

@@ -122,6 +122,8 @@ class Upgrade:
         staging = self._clean_staging()
         payload = self._prepare(store, offered, view=view, staging=staging)
         taken = self._install(payload, staging=staging)
+        shutil.rmtree(self._node.staged_defaults, ignore_errors=True)
+        (staging / "tree/usr/etc").rename(self._node.staged_defaults)
         self._node.records.pardon(offered.commit)
         self._clean_staging()
         try:

@@ -153,6 +153,33 @@ def test_the_first_boot_after_an_orderly_end_reads_no_slot(tmp_path: Path) -> No
     boot.check_health(_node(tmp_path, running_a(), boot_id="boot-2"), verify=_damaged)
 
 
+def test_what_is_edited_after_staging_reaches_the_staged_release_at_shutdown(tmp_path: Path) -> None:
+    staged = _node(tmp_path, BootState(pointer=Slot.B, booted=Slot.A, a=GOOD, b=TRYING))
+    (staged.folder / "etc/a/upper").mkdir(parents=True)
+    (staged.folder / "etc/a/upper/late").write_text("edited after the upgrade")
+    staged.staged_defaults.mkdir()
+    assert boot.farewell(staged) is not None
+    assert (staged.folder / "etc/b/upper/late").read_text() == "edited after the upgrade"
+
+
+def test_a_slot_that_is_not_staged_keeps_its_etc_at_shutdown(tmp_path: Path) -> None:
+    both_good = _node(tmp_path, BootState(pointer=Slot.A, booted=Slot.A, a=GOOD, b=GOOD))
+    (both_good.folder / "etc/b/upper").mkdir(parents=True)
+    (both_good.folder / "etc/b/upper/mine").write_text("of slot b")
+    (both_good.folder / "etc/a/upper").mkdir(parents=True)
+    both_good.staged_defaults.mkdir()
+    assert boot.farewell(both_good) is None
+    assert (both_good.folder / "etc/b/upper/mine").read_text() == "of slot b"
+
+
+def test_the_defaults_of_a_staged_release_go_once_it_runs(tmp_path: Path) -> None:
+    new = _node(tmp_path, BootState(pointer=Slot.B, booted=Slot.B, a=GOOD, b=TRYING), booted=Slot.B)
+    new.folder.mkdir(parents=True, exist_ok=True)
+    new.staged_defaults.mkdir()
+    boot.mark_good(new)
+    assert not new.staged_defaults.exists()
+
+
 def test_a_boot_after_one_that_ended_badly_finds_the_damage(tmp_path: Path) -> None:
     boot.mark_good(_node(tmp_path, running_a()))
     after = _node(tmp_path, running_a(), boot_id="boot-2")
