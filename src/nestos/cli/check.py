@@ -67,9 +67,8 @@ def handle(options: argparse.Namespace) -> int:
         if not _scenarios_pass(chosen, results, budget=None if options.all else BUDGET_MINUTES, progress=progress):
             failed.append("scenarios")
     if not options.scenario:
-        problems = parity.check(
-            checkout(), outcomes=parity.read_outcomes(results), scenarios_ran=options.all and not options.unit
-        )
+        outcomes = parity.read_outcomes(results) if results.exists() else {}
+        problems = parity.check(checkout(), outcomes=outcomes, scenarios_ran=options.all and not options.unit)
         failed += [f"parity: {problem}" for problem in problems]
     for name in failed:
         print(f"FAILED: {name}")

@@ -13,15 +13,21 @@ from typing import Any
 from nestos import butane
 from nestos.base import durable
 from nestos.base.errors import InputError
+from nestos.base.report import Report
+from nestos.ignition.spec.parse import parse
 from nestos.lab.spec import IGNITION_CONFIG
 
 EMPTY: dict[str, Any] = {"ignition": {"version": "3.4.0"}}
 
 
 def from_butane(path: Path, *, strict: bool = False) -> dict[str, Any]:
-    """The Ignition config of the Butane file at ``path``; local files are read beside it. Raises ``InputError``."""
-    translation = butane.translate(_text(path), files_dir=path.parent, strict=strict, source=str(path))
-    return translation.require()
+    """The Ignition config of the Butane file at ``path``; local files are read beside it.
+
+    Raises ``InputError`` also for what only Ignition would say, so that no machine is booted to hear it.
+    """
+    text = _text(path)
+    found = butane.translate(text, files_dir=path.parent, strict=strict, source=str(path), validate=_ignition_says)
+    return found.require()
 
 
 def from_ignition(path: Path) -> dict[str, Any]:
@@ -63,6 +69,10 @@ def fw_cfg(config: dict[str, Any] | str, *, folder: Path) -> tuple[str, Path]:
     file = folder / "config.ign"
     durable.write_text(file, config if isinstance(config, str) else json.dumps(config, indent=1), mode=0o600)
     return IGNITION_CONFIG, file
+
+
+def _ignition_says(config: dict[str, Any]) -> Report:
+    return parse(json.dumps(config).encode()).report
 
 
 def _text(path: Path) -> str:

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from nestos.base.errors import InputError
+from nestos.cli import check, parity
+from nestos.host import process
+from nestos.host.process import Completed
+from nestos.lab.scenario import Scenario
+
+GATES = ["format", "lint", "types", "layers", "unit tests"]
+
+
+def nothing(context: object) -> None:
+    """A scenario that is never run."""
+
+
+KNOWN = [
+    Scenario(name="first-boot", function=nothing, minutes=4.0, tags=frozenset({"default"})),
+    Scenario(name="power-cut", function=nothing, minutes=60.0),
+]
+
+
+class Bench:
+    """The gates' surroundings: ``broken`` gates fail, scenarios end as told."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self.broken: set[str] = set()
+        self.scenarios: list[tuple[list[str], float | None]] = []
+        self.scenarios_pass = True
+        self.parity: list[str] = []
+        self.scenarios_ran: object = None
+
+    def run(self, command: Sequence[str], /, *, environment: dict[str, str], **given: object) -> Completed:
+        name = next(gate for gate, line in check._gates().items() if line == list(command))
+        assert environment["NESTOS_TEST_RESULTS"].endswith("outcomes.json")
+        self.ran.append(name)
+        return Completed(returncode=1 if name in self.broken else 0, stdout="", stderr="")
+
+    def run_scenarios(self, chosen: list[Scenario], results: Path, *, budget: float | None, progress: object) -> bool:
+        self.scenarios.append(([item.name for item in chosen], budget))
+        return self.scenarios_pass
+
+    def check_parity(self, root: Path, *, outcomes: object, scenarios_ran: bool) -> list[str]:
+        self.scenarios_ran = scenarios_ran
+        return self.parity
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
+    bench = Bench()
+    monkeypatch.setenv("NESTOS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(process, "run", bench.run)
+    monkeypatch.setattr(check, "collect", lambda package: KNOWN)
+    monkeypatch.setattr(check, "_scenarios_pass", bench.run_scenarios)
+    monkeypatch.setattr(parity, "check", bench.check_parity)
+    return bench
+
+
+def handle(*words: str) -> int:
+    parser = argparse.ArgumentParser(prog="nestos")
+    check.register(parser.add_subparsers())
+    return check.handle(parser.parse_args(["test", *words]))
+
+
+# capfd: the output of a gate goes to the program's own descriptor.
+Capture = pytest.CaptureFixture[str]
+
+
+def test_every_gate_runs_in_turn_and_scenarios_within_the_budget(bench: Bench, capfd: Capture) -> None:
+    assert handle() == 0
+    assert bench.ran == GATES
+    assert bench.scenarios == [(["first-boot"], 40.0)]
+    assert capfd.readouterr().out == "nestos test: every gate passed\n"
+
+
+def test_a_gate_that_fails_does_not_stop_the_ones_behind_it(bench: Bench, capfd: Capture) -> None:
+    bench.broken = {"lint", "types"}
+    bench.scenarios_pass = False
+    bench.parity = ["row 7 names no test"]
+    assert handle() == 1
+    assert bench.ran == GATES
+    assert capfd.readouterr().out.splitlines() == [
+        "FAILED: lint",
+        "FAILED: types",
+        "FAILED: scenarios",
+        "FAILED: parity: row 7 names no test",
+        "nestos test: failed",
+    ]
+
+
+def test_all_means_every_scenario_without_a_budget(bench: Bench, capfd: Capture) -> None:
+    handle("--all")
+    assert bench.scenarios == [(["first-boot", "power-cut"], None)]
+    assert bench.scenarios_ran is True
+
+
+def test_unit_means_no_scenario(bench: Bench, capfd: Capture) -> None:
+    assert handle("--unit", "--all") == 0
+    assert bench.ran == GATES
+    assert bench.scenarios == []
+    assert bench.scenarios_ran is False
+
+
+def test_a_named_scenario_runs_alone(bench: Bench, capfd: Capture) -> None:
+    assert handle("--scenario=power-*") == 0
+    assert bench.ran == []
+    assert [names for names, _ in bench.scenarios] == [["power-cut"]]
+    assert bench.scenarios_ran is None
+
+
+def test_an_unknown_scenario_is_named(bench: Bench, capfd: Capture) -> None:
+    with pytest.raises(InputError, match="frist-boot"):
+        handle("--scenario=frist-boot")
+    assert bench.scenarios == []
+
+
+def test_scenarios_are_listed_with_their_time(bench: Bench, capfd: Capture) -> None:
+    assert handle("--list") == 0
+    assert [line.split() for line in capfd.readouterr().out.splitlines()] == [
+        ["first-boot", "4", "min", "A", "scenario", "that", "is", "never", "run."],
+        ["power-cut", "60", "min", "A", "scenario", "that", "is", "never", "run."],
+    ]
+    assert bench.ran == []
+
+
+def test_outcomes_of_an_earlier_run_do_not_count(bench: Bench, capfd: Capture, tmp_path: Path) -> None:
+    old = tmp_path / "cache/results/outcomes.json"
+    old.parent.mkdir(parents=True)
+    old.write_text("{}")
+    handle("--unit")
+    assert not old.exists()
+
+
+def test_unit_tests_that_left_no_outcomes_hide_no_failure(bench: Bench, capfd: Capture) -> None:
+    bench.broken = {"unit tests"}
+    assert handle("--unit") == 1
+    assert "FAILED: unit tests" in capfd.readouterr().out
+
+
+def test_outside_a_checkout_it_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(check, "checkout", lambda: tmp_path)
+    with pytest.raises(InputError, match="checkout"):
+        handle()
+
+
+def test_the_gates_use_the_same_python(bench: Bench) -> None:
+    assert {command[0] for command in check._gates().values()} == {sys.executable}
