@@ -14,7 +14,7 @@ import shutil
 from contextlib import closing
 from pathlib import Path
 
-from nestos.base.errors import InputError
+from nestos.base.errors import InputError, NestosError
 from nestos.base.log import Progress
 from nestos.compose import images, pipeline, tools
 from nestos.compose.pipeline import Composed, Options
@@ -41,9 +41,19 @@ class ScenarioImages:
         self._test = Workspace(workspace.home, repository=workspace.home / "test-repo")
         self._progress = progress
         self._composed: dict[str, Composed] = {}
+        self._failures: dict[str, NestosError] = {}
 
     def get(self, name: str) -> Path:
-        """The file or folder called ``name``; raises ``InputError`` for an unknown one."""
+        """The file or folder called ``name``; raises ``InputError`` for an unknown one. What failed once fails again."""
+        if name in self._failures:
+            raise self._failures[name]
+        try:
+            return self._made(name)
+        except NestosError as error:
+            self._failures[name] = error
+            raise
+
+    def _made(self, name: str) -> Path:
         if name == "container":
             return self._disk(self._compose(DEFAULT_EDITION, workspace=self._default))
         if name == "base":
