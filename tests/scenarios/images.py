@@ -44,7 +44,7 @@ class ScenarioImages:
         self._failures: dict[str, NestosError] = {}
 
     def get(self, name: str) -> Path:
-        """The file or folder called ``name``; raises ``InputError`` for an unknown one. What failed once fails again."""
+        """The file or folder ``name``; raises ``InputError`` for an unknown one. What failed once fails again."""
         if name in self._failures:
             raise self._failures[name]
         try:
