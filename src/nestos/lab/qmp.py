@@ -18,6 +18,9 @@ from nestos.base.errors import StateError
 _RETRY_SECONDS = 0.05
 
 
+_SAVE_SECONDS = 900.0  # QEMU answers only when a gigabyte of memory is in the file
+
+
 class QmpError(StateError):
     """QEMU refused a command, or its control socket broke off."""
 
@@ -93,7 +96,12 @@ class Qmp:
 
     def save_state(self, tag: str) -> None:
         """Keeps memory, devices and disks as the internal snapshot ``tag``; every writable disk must be qcow2."""
-        answer = self.human(f"savevm {tag}").strip()
+        usual = self._socket.gettimeout()
+        self._socket.settimeout(_SAVE_SECONDS)
+        try:
+            answer = self.human(f"savevm {tag}").strip()
+        finally:
+            self._socket.settimeout(usual)
         if answer:
             raise QmpError(f"QEMU did not save the state {tag!r}: {answer}")
 

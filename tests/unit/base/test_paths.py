@@ -18,6 +18,7 @@ def root(tmp_path: Path) -> Root:
     for name, target in {
         "etc": "usr/etc",
         "absolute": "/usr",
+        "usr/inner": "/usr/etc",
         "climbs": "../../../secret",
         "usr/up": "../../../..",
         "chain": "absolute/etc",
@@ -36,6 +37,7 @@ def root(tmp_path: Path) -> Root:
         ("/etc/passwd", "usr/etc/passwd"),
         ("/absolute/etc", "usr/etc"),
         ("/chain/hosts", "usr/etc/hosts"),
+        ("/usr/inner/hosts", "usr/etc/hosts"),
         ("/climbs", "secret"),
         ("/usr/up/secret", "secret"),
         ("/../../secret", "secret"),
