@@ -16,8 +16,6 @@ from typing import Any, Self
 from nestos.base.errors import StateError
 
 _RETRY_SECONDS = 0.05
-
-
 _SAVE_SECONDS = 900.0  # QEMU answers only when a gigabyte of memory is in the file
 
 
