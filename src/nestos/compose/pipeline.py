@@ -35,6 +35,8 @@ from nestos.wire.manifest.model import Backend, Manifest
 from nestos.wire.version import next_version
 
 _DPKG_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+# This package's own code that shapes a tree or its image, beside what the tree itself holds of it.
+_SHAPING_CODE = ("compose/layout", "compose/tree.py", "compose/release.py", "compose/initramfs.py")
 _ROOT_FORMAT = "1"  # raised when the same packages are installed another way
 
 
@@ -210,7 +212,14 @@ def _packages_digest(resolution: Resolution, *, accounts: str) -> str:
 
 
 def _build_name(manifest: Manifest, packages_digest: str, *, key: SigningKey, toolbox: Toolbox) -> str:
-    parts = [manifest_digest(manifest), packages_digest, product.digest(), key.fingerprint, toolbox.root.parent.name]
+    parts = [
+        manifest_digest(manifest),
+        packages_digest,
+        product.digest(),
+        product.code_digest(*_SHAPING_CODE),
+        key.fingerprint,
+        toolbox.root.parent.name,
+    ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 
