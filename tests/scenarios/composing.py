@@ -15,7 +15,7 @@ from nestos.lab.scenario import Lab, scenario
 EDITION = Path(__file__).parents[2] / "editions/debian/base.yaml"
 
 
-@scenario("reproducible", minutes=5)
+@scenario("reproducible", minutes=5, tags=["long"])
 def the_same_inputs_give_the_same_bytes(lab: Lab) -> None:
     """Two composes of one manifest and one lock, in caches of their own: the same commit, slot image and initramfs."""
     shared = Workspace.default()

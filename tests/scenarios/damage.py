@@ -32,7 +32,7 @@ def spoil(lab: Lab, disk: Path, *, label: str, image_bytes: int) -> int:
     return len(places)
 
 
-@scenario("corrupted-slot", minutes=9, needs=READY)
+@scenario("corrupted-slot", minutes=9, needs=READY, tags=["long"])
 def a_corrupted_slot_is_not_run(lab: Lab) -> None:
     """Changed blocks in the running slot's partition: the node falls back to its other good slot."""
     node, server, known = resumed(lab)

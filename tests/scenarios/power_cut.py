@@ -97,7 +97,7 @@ def sweep(lab: Lab, cuts: int) -> None:
     lab.facts["versions"] = sorted({outcome["version"] for outcome in outcomes})
 
 
-@scenario("kill-is-a-power-cut", minutes=3, needs=["base"])
+@scenario("kill-is-a-power-cut", minutes=3, needs=["base"], tags=["long"])
 def a_kill_loses_what_was_not_flushed(lab: Lab) -> None:
     """The premise of all cuts: killing QEMU loses writes that were not flushed, and none that were."""
     plain = lab.empty_disk("plain", size="1G")
@@ -137,7 +137,7 @@ def survives_power_cuts(lab: Lab) -> None:
     sweep(lab, 20)
 
 
-@scenario("power-cut-few", minutes=16, needs=READY)
+@scenario("power-cut-few", minutes=16, needs=READY, tags=["long"])
 def survives_a_few_power_cuts(lab: Lab) -> None:
     """The same at 3 moments."""
     sweep(lab, 3)

@@ -110,7 +110,7 @@ def boots_from_uefi(lab: Lab) -> None:
     lab.check(node.output("test -d /sys/firmware/efi && echo yes") == "yes", "the firmware was not UEFI")
 
 
-@scenario("var-grows", minutes=3, needs=["base"])
+@scenario("var-grows", minutes=3, needs=["base"], tags=["long"])
 def var_fills_a_larger_disk(lab: Lab) -> None:
     """On a disk larger than the image, /var grows to its end on first boot."""
     disk = lab.disk("base", name="node", size="12G")
@@ -168,7 +168,7 @@ def a_config_comes_by_url(lab: Lab) -> None:
     lab.check(set(requests) == {"/node.ign", "/merged.ign"}, f"asked for {dict(requests)}")
 
 
-@scenario("config-url-argument", minutes=3, needs=["base"])
+@scenario("config-url-argument", minutes=3, needs=["base"], tags=["long"])
 def a_config_comes_by_kernel_argument(lab: Lab) -> None:
     """``ignition.config.url`` on the kernel command line names the config."""
     server = lab.server(lab.folder)

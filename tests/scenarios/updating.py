@@ -107,31 +107,31 @@ def falls_back(lab: Lab, release: str, *, reason: str, tries: int = 1) -> None:
         lab.check(bad in again.stdout + again.stderr, f"the refusal does not name {bad}: {again.stderr}")
 
 
-@scenario("release-panics", minutes=9, needs=READY)
+@scenario("release-panics", minutes=9, needs=READY, tags=["long"])
 def panics(lab: Lab) -> None:
     """A release whose kernel panics: back on the good one, the bad one denied."""
     falls_back(lab, "panic", reason="boot-complete", tries=2)
 
 
-@scenario("release-hangs", minutes=10, needs=READY)
+@scenario("release-hangs", minutes=10, needs=READY, tags=["long"])
 def hangs(lab: Lab) -> None:
     """A release that hangs: the watchdog resets it, and the node is back on the good one."""
     falls_back(lab, "hang", reason="boot-complete")
 
 
-@scenario("release-unhealthy", minutes=9, needs=READY)
+@scenario("release-unhealthy", minutes=9, needs=READY, tags=["long"])
 def is_unhealthy(lab: Lab) -> None:
     """A release that fails its health check: back on the good one, with the check's own words as reason."""
     falls_back(lab, "unhealthy", reason="the database does not answer")
 
 
-@scenario("release-stuck", minutes=12, needs=READY)
+@scenario("release-stuck", minutes=12, needs=READY, tags=["long"])
 def gets_stuck(lab: Lab) -> None:
     """A release that never reaches boot-complete: its deadline ends it, and the node is back on the good one."""
     falls_back(lab, "stuck", reason="boot-complete")
 
 
-@scenario("bad-repository", minutes=8, needs=READY)
+@scenario("bad-repository", minutes=8, needs=READY, tags=["long"])
 def a_bad_repository_changes_nothing(lab: Lab) -> None:
     """A repository that is down, damaged, unsigned or gone back in time: a clear error, an untouched system."""
     node, server, known = resumed(lab)
@@ -164,7 +164,7 @@ def a_bad_repository_changes_nothing(lab: Lab) -> None:
         lab.check(slot(node.status(), "other")["state"] == "trying", "the update was not taken")
 
 
-@scenario("disk-full", minutes=5, needs=READY)
+@scenario("disk-full", minutes=5, needs=READY, tags=["long"])
 def a_full_disk_is_told_before_anything_is_fetched(lab: Lab) -> None:
     """An update that finds no room in /var says how much it needs, and fetches nothing."""
     node, server, _ = resumed(lab)
