@@ -7,7 +7,7 @@ from nestos.lab.scenario import Lab, scenario
 from tests.scenarios import grub_choice
 
 
-@scenario("grub-choice", minutes=4, tags=["long"])
+@scenario("grub-choice", minutes=4)
 def grub_chooses_as_the_table_says(lab: Lab) -> None:
     """GRUB's choice equals the table of states, over every state, on BIOS and UEFI, with damaged files too."""
     with (lab.folder / "grub.log").open("w", encoding="utf-8") as log:
