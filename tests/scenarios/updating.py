@@ -133,7 +133,7 @@ def gets_stuck(lab: Lab) -> None:
 
 @scenario("bad-repository", minutes=8, needs=READY, tags=["long"])
 def a_bad_repository_changes_nothing(lab: Lab) -> None:
-    """A repository that is down, damaged, unsigned or gone back in time: a clear error, an untouched system."""
+    """A repository that is down, damaged or unsigned: a clear error, an untouched system."""
     node, server, known = resumed(lab)
     before = node.status()
     commit = known["v2"]["commit"]
