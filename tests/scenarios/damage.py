@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from nestos.lab import disks
@@ -21,8 +22,9 @@ def spoil(lab: Lab, disk: Path, *, label: str, image_bytes: int) -> int:
     """
     folders = {path.parent for path in disks.backing_chain(disk)}
     box = lab.equipment.tools.with_binds(*sorted(folders))
-    raw = lab.folder / "table.raw"  # sfdisk reads no qcow2; the table is in the first MiB
+    raw = lab.folder / "table.raw"  # sfdisk reads no qcow2; the table is in the first MiB of a disk of the same size
     box(["qemu-img", "dd", "-f", "qcow2", "-O", "raw", "bs=1M", "count=1", f"if={disk}", f"of={raw}"])
+    os.truncate(raw, json.loads(box(["qemu-img", "info", "--output=json", str(disk)]).stdout)["virtual-size"])
     table = json.loads(box(["sfdisk", "--json", str(raw)]).stdout)["partitiontable"]
     (part,) = (part for part in table["partitions"] if part.get("name") == label)
     start = part["start"] * table.get("sectorsize", 512)

@@ -18,7 +18,8 @@ from nestos.wire.lockfile import Lockfile
 _EPILOG = """\
 examples:
   nestos compose                                  the default edition
-  nestos compose my/manifest.yaml --image         and a disk image for QEMU
+  nestos compose my/manifest.yaml --image         and a raw disk image for QEMU
+  nestos compose --image --format=qcow2           and a compressed one, to copy elsewhere
   nestos compose --refresh --write-lock=new.json  newest packages, and a file that pins them
   nestos compose --lock=new.json                  exactly these packages
 
@@ -41,6 +42,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--write-lock", type=Path, metavar="FILE", help="write a lock file of the packages taken")
     parser.add_argument("--variable", action="append", default=[], metavar="NAME=VALUE", help="set a manifest variable")
     parser.add_argument("--image", action="store_true", help="make a disk image for QEMU too")
+    parser.add_argument("--format", choices=images.FORMATS, default="raw", help="of the disk image (default: raw)")
     parser.add_argument("--arch", default=platform.machine(), help="default: this machine's")
     parser.set_defaults(handler=handle)
 
@@ -79,14 +81,18 @@ def handle(options: argparse.Namespace) -> int:
     print(f"slot      {release.image} ({release.image_size / 1e6:.0f} MB)\nroot hash {release.root_hash}")
     print(f"repository {workspace.repository}")
     if options.image:
-        print(f"disk      {disk_image(made, workspace=workspace, progress=progress)}")
+        disk = disk_image(made, workspace=workspace, progress=progress, form=options.format)
+        print(f"disk      {disk} ({disk.stat().st_blocks * 512 / 1e6:.0f} MB)")
     return 0
 
 
-def disk_image(made: Composed, *, workspace: Workspace, progress: Progress, platform_id: str = "qemu") -> Path:
-    """The raw disk image of a composed release."""
+def disk_image(
+    made: Composed, *, workspace: Workspace, progress: Progress, platform_id: str = "qemu", form: str = "raw"
+) -> Path:
+    """The disk image of a composed release, in the format ``form``, one of ``images.FORMATS``."""
     box = tools.ensure(workspace.home, progress=progress).with_binds(workspace.home)
-    return images.ensure_disk(made.release, made.folder, platform=platform_id, runner=box, progress=progress)
+    raw = images.ensure_disk(made.release, made.folder, platform=platform_id, runner=box, progress=progress)
+    return images.ensure_format(raw, form=form, runner=box, progress=progress)
 
 
 def _pair(text: str) -> tuple[str, str]:

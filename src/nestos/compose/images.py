@@ -8,10 +8,13 @@ from pathlib import Path
 
 from nestos.base.log import Progress
 from nestos.compose import product
-from nestos.compose.artifacts import disk
+from nestos.compose.artifacts import disk, qcow2
 from nestos.compose.release import Release
 from nestos.host import space
 from nestos.host.process import Runner
+
+FORMATS = ("raw", "qcow2")
+"""What a disk image can be made as."""
 
 _BESIDES_BYTES = 256 << 20  # the file is sparse: contents of the boot and var partitions, their journals
 
@@ -43,9 +46,20 @@ def ensure_disk(
     shape = hashlib.sha256(f"{spec}\0{product.code_digest('compose/artifacts', 'host/bootloader')}".encode())
     output = folder / f"{platform}-{shape.hexdigest()[:12]}.raw"
     if not output.exists():
-        for old in folder.glob(f"{platform}-*.raw"):
+        for old in folder.glob(f"{platform}-*"):
             old.unlink()
         with progress.stage(f"disk image for {platform}"), space.watched(folder):
             space.require(folder, need_bytes=release.image_size + _BESIDES_BYTES, what="the disk image")
             disk.build(spec, output=output, runner=runner, progress=progress)
+    return output
+
+
+def ensure_format(raw: Path, *, form: str, runner: Runner, progress: Progress) -> Path:
+    """The disk image ``raw`` in the format ``form``, beside it."""
+    if form == "raw":
+        return raw
+    output = raw.with_suffix(f".{form}")
+    if not output.exists():
+        with progress.stage(f"{form} of the disk image"), space.watched(raw.parent):
+            qcow2.convert(raw, output=output, runner=runner)
     return output

@@ -136,7 +136,7 @@ class _Run:
         try:
             images = {name: self.equipment.images.get(name) for name in item.needs}
         except NestosError as error:
-            self.say(f"{item.name}: FAILED: its images cannot be made")
+            self.say(f"{item.name}: FAILED: its images cannot be made: {error}")
             self.results.append(Result(name=item.name, outcome="failed", error=str(error), folder=str(folder)))
             return
         lab = Lab(
@@ -171,7 +171,8 @@ class _Run:
         error = attempt.future.exception()
         explained = _explain(error, attempt.lab) if error is not None else ""
         attempt.lab.close()
-        self.say(f"{attempt.scenario.name}: {'FAILED' if explained else 'passed'} in {seconds:.1f}s")
+        how = "FAILED" if explained else "passed"
+        self.say(f"{attempt.scenario.name}: {how} in {seconds:.1f}s{_last_line(error)}")
         return Result(
             name=attempt.scenario.name,
             outcome="failed" if explained else "passed",
@@ -181,6 +182,12 @@ class _Run:
             steps=[asdict(step) for step in attempt.lab.steps],
             facts=attempt.lab.facts,
         )
+
+
+def _last_line(error: BaseException | None) -> str:
+    """An error in a line; whole, with the machines' last words, it comes at the end of the run."""
+    lines = str(error).strip().splitlines() if error is not None else []
+    return f": {lines[-1]}" if lines else ""
 
 
 def _explain(error: BaseException, lab: Lab) -> str:

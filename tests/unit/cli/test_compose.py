@@ -9,6 +9,7 @@ import pytest
 from nestos.base.errors import InputError
 from nestos.cli import compose
 from nestos.compose import images, pipeline, tools
+from nestos.compose.artifacts import qcow2
 from nestos.compose.pipeline import Composed, Options
 from nestos.compose.workspace import Workspace
 from nestos.host.toolbox import Toolbox
@@ -69,13 +70,18 @@ def test_a_disk_image_is_made_where_asked_for(
     asked: list[tuple[Path, Options]],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setattr(tools, "ensure", lambda cache, progress: Toolbox(Path("/tools")))
-    monkeypatch.setattr(images, "ensure_disk", lambda release, folder, **given: folder / f"{given['platform']}.raw")
+    monkeypatch.setattr(images, "ensure_disk", lambda release, folder, **given: tmp_path / f"{given['platform']}.raw")
+    monkeypatch.setattr(qcow2, "convert", lambda raw, *, output, runner: output.write_bytes(b"QFI"))
+    (tmp_path / "qemu.raw").touch()
     compose.handle(parse())
     assert "qemu.raw" not in capsys.readouterr().out
     compose.handle(parse("--image"))
     assert "qemu.raw" in capsys.readouterr().out
+    compose.handle(parse("--image", "--format=qcow2"))
+    assert "qemu.qcow2" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

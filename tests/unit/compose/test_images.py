@@ -8,7 +8,7 @@ import pytest
 
 from nestos.base.log import Progress
 from nestos.compose import images, product
-from nestos.compose.artifacts import disk
+from nestos.compose.artifacts import disk, qcow2
 from nestos.compose.artifacts.disk import DiskSpec
 from nestos.compose.release import Release
 from tests.unit.host.scripted import Scripted
@@ -83,3 +83,20 @@ def test_platforms_do_not_disturb_each_other(tmp_path: Path, built: list[DiskSpe
     ensure(tmp_path)
     ensure(tmp_path, platform="metal")
     assert {path.name.partition("-")[0] for path in tmp_path.iterdir()} == {"qemu", "metal"}
+
+
+def test_the_qcow2_is_converted_once_and_goes_with_its_image(
+    tmp_path: Path, built: list[DiskSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+
+    def convert(raw: Path, *, output: Path, runner: Scripted) -> None:
+        made.append(output)
+        output.touch()
+
+    monkeypatch.setattr(qcow2, "convert", convert)
+    for _ in range(2):
+        images.ensure_format(ensure(tmp_path), form="qcow2", runner=Scripted(), progress=Progress(io.StringIO()))
+    assert [path.suffix for path in made] == [".qcow2"]
+    new = ensure(tmp_path, replace(RELEASE, slot_size=2 << 30))
+    assert list(tmp_path.iterdir()) == [new]
