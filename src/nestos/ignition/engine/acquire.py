@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,15 +10,18 @@ from pathlib import Path
 from nestos.ignition.engine import parts
 from nestos.ignition.engine.job import FetchedConfig, Job
 from nestos.ignition.engine.transport import FetchError, Transport, fetch_bytes, shown
+from nestos.ignition.spec.dataurl import unescaped
 from nestos.ignition.spec.errors import ConfigError
 from nestos.ignition.spec.merge import merged
-from nestos.ignition.spec.model import Config, Resource
+from nestos.ignition.spec.model import Config, Luks, Resource
 from nestos.ignition.spec.parse import parse, validate
-from nestos.ignition.spec.schema import Value
 from nestos.ignition.spec.versions import NEWEST
 
 _DEEPEST = 64  # configs that lead to configs; more is taken for a circle
 _URL_WORD = "ignition.config.url"
+_DEVICE_WORD = "ignition.config.device"
+_PATH_WORD = "ignition.config.path"
+_PATH_OF_URL = re.compile(r"[^:/?#]*://[^/?#]*([^?#]*)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,29 +34,32 @@ class Acquired:
 
 @dataclass(kw_only=True)
 class _Reader:
-    """Reads configs of one kind and remembers them."""
+    """Reads configs, and remembers those that others referred to."""
 
     job: Job
     transport: Transport
-    kind: str
-    sources: list[FetchedConfig] = field(default_factory=list)
+    referenced: list[FetchedConfig] = field(default_factory=list)
 
-    def read(self, data: bytes, *, source: str, referenced: bool) -> Config:
+    def read(self, data: bytes, *, source: str) -> Config:
         """The config in ``data``; warnings are logged. Raises ``ConfigError``."""
         parsed = parse(data, source=source)
         if parsed.config is None:
             raise ConfigError(f"the config from {source} is not valid", report=parsed.report)
         for finding in parsed.report:
             self.job.log.warning(str(finding))
-        self.sources.append({"kind": self.kind, "source": source, "referenced": referenced})
         return parsed.config
 
     def refer(self, resource: Resource) -> Config:
         """The config that another one refers to."""
-        source = shown(resource.get("source", ""))
+        url = resource.get("source", "")
+        source = shown(url)
         with self.job.log.operation(f"fetching the config {source}"):
             data = fetch_bytes(resource, transport=self.transport)
-        return self.read(data, source=source, referenced=True)
+        config = self.read(data, source=source)
+        path = _PATH_OF_URL.match(url)
+        name = unescaped(path[1]).decode("utf-8", "replace") if path else ""
+        self.referenced.append({"kind": "user", "source": name, "referenced": True})
+        return config
 
     def render(self, config: Config, *, depth: int = 0) -> Config:
         """``config`` with every config that it refers to, replaced or merged, depth first."""
@@ -92,19 +98,26 @@ def acquire(job: Job, *, transport: Transport) -> Acquired:
     ``NeedsNetworkError`` if the transport is offline and the config cannot be had without a network, ``ConfigError``,
     ``FetchError``, ``NetworkError``.
     """
-    base_reader = _Reader(job=job, transport=transport, kind="base")
+    base_reader = _Reader(job=job, transport=transport)
     base = empty()
     for path in _base_files(job):
         job.log.info(f'reading system config file "{path}"')
-        found = base_reader.read(path.read_bytes(), source=str(path), referenced=False)
+        found = base_reader.read(path.read_bytes(), source=str(path))
         base_reader.transport = transport.configured(found)
         base = merged(base, base_reader.render(found))
-    reader = _Reader(job=job, transport=transport, kind="user")
-    user = _user_config(job, reader)
+    sources: list[FetchedConfig] = [{"kind": "base", "source": "system", "referenced": False}]
+    reader = _Reader(job=job, transport=transport)
+    data, source = _user_data(job, reader.transport)
+    user = empty()
+    if data is None or not data.strip():
+        job.log.info("not a config (empty): provider config was empty, continuing with empty cache config")
+    else:
+        user = _user_config(data, source, reader)
+        sources.append({"kind": "user", "source": source, "referenced": False})
     _require_valid(user, "the user's config, merged with those it refers to,")
     config = merged(base, user)
     _require_valid(config, "the config, merged with those of the image,")
-    return Acquired(config=config, sources=[*base_reader.sources, *reader.sources])
+    return Acquired(config=config, sources=[*sources, *reader.referenced])
 
 
 def _require_valid(config: Config, what: str) -> None:
@@ -119,8 +132,9 @@ def _base_files(job: Job) -> list[Path]:
     for folder in (Path("base.d"), Path("base.platform.d", job.settings.platform)):
         by_name: dict[str, Path] = {}
         for above in job.machine.config_folders:
-            for path in above.joinpath(folder).glob("*.ign"):
-                by_name.setdefault(path.name, path)
+            if above.joinpath(folder).is_dir():
+                for path in above.joinpath(folder).iterdir():
+                    by_name.setdefault(path.name, path)
         files += [by_name[name] for name in sorted(by_name)]
     return files
 
@@ -132,39 +146,46 @@ def command_line_value(text: str, name: str) -> str:
     return next((word.removeprefix(prefix) for word in reversed(words) if word.startswith(prefix)), "")
 
 
-def _user_config(job: Job, reader: _Reader) -> Config:
-    data, source = _user_data(job, reader.transport)
-    if data is None or not data.strip():
-        job.log.info("not a config (empty): continuing without a config of the user")
-        return empty()
-    with job.log.operation(f"reading the config from {source}"):
-        config = reader.read(data, source=source, referenced=False)
+def _user_config(data: bytes, source: str, reader: _Reader) -> Config:
+    """The config in ``data`` with all those that it refers to."""
+    with reader.job.log.operation(f"reading the config from {source}"):
+        config = reader.read(data, source=source)
     reader.transport = reader.transport.configured(config)
-    return _with_own_authorities(reader.render(config), reader.transport)
+    config = reader.render(config)
+    reader.transport = reader.transport.configured(config)
+    return _with_own_authorities(config, reader.transport)
 
 
 def _user_data(job: Job, transport: Transport) -> tuple[bytes | None, str]:
-    """The bytes of the user's config, and the name of their source."""
-    url = command_line_value(job.machine.command_line.read_text(errors="replace"), _URL_WORD)
+    """The bytes of the user's config, and the name of their source as the state has it."""
+    command_line = job.machine.command_line.read_text(errors="replace")
+    url, label, path = (command_line_value(command_line, name) for name in (_URL_WORD, _DEVICE_WORD, _PATH_WORD))
     if url:
+        if label or path:
+            job.log.warning(f'"{_URL_WORD}" takes precedence; ignoring "{_DEVICE_WORD}" and "{_PATH_WORD}"')
         with job.log.operation(f"fetching the config {shown(url)} from the kernel command line"):
-            return fetch_bytes({"source": url}, transport=transport), shown(url)
+            return fetch_bytes({"source": url}, transport=transport), "cmdline"
+    if label and path:
+        return parts.load(parts.DRIVE).read_named(job, label=label, path=path), "cmdline"
+    if label or path:
+        raise FetchError(f'both "{_DEVICE_WORD}" and "{_PATH_WORD}" must be provided together')
     for folder in job.machine.config_folders:
-        path = folder / "user.ign"
-        if path.exists():
-            return path.read_bytes(), str(path)
+        file = folder / "user.ign"
+        if file.exists():
+            job.log.info(f'reading system config file "{file}"')
+            return file.read_bytes(), "system"
     platform = job.settings.platform
-    return parts.load(parts.PROVIDERS[platform]).fetch_config(job), f"platform {platform}"
+    return parts.load(parts.PROVIDERS[platform]).fetch_config(job, transport=transport), platform
 
 
 def _with_own_authorities(config: Config, transport: Transport) -> Config:
     """``config`` with each certificate authority, once fetched, standing in the config itself."""
     tls = config["ignition"].get("security", {}).get("tls", {})
-    if "certificateAuthorities" in tls:
-        tls["certificateAuthorities"] = [
-            {"source": "data:;base64," + base64.b64encode(fetch_bytes(entry, transport=transport)).decode()}
-            for entry in tls["certificateAuthorities"]
-        ]
+    for entry in tls.get("certificateAuthorities", []):
+        encoded = binascii.b2a_base64(transport.authority(entry), newline=False).decode()
+        entry["source"] = f"data:;base64,{encoded}"
+        entry.pop("httpHeaders", None)
+        entry.pop("compression", None)
     return config
 
 
@@ -178,7 +199,7 @@ def resources_of(config: Config) -> list[str]:
     return [url for url in urls if url]
 
 
-def _sources_in(volume: Value) -> list[str]:
+def _sources_in(volume: Luks) -> list[str]:
     """The URLs of a LUKS volume: its key file, and its tang servers that do not stand in the config."""
     urls: list[str] = [volume.get("keyFile", {}).get("source", "")]
     clevis = volume.get("clevis", {})

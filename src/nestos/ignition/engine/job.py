@@ -12,7 +12,7 @@ from nestos.base.paths import Root
 from nestos.ignition.engine.log import Log
 from nestos.ignition.engine.machine import Machine
 from nestos.ignition.engine.settings import Settings
-from nestos.ignition.spec.model import Config
+from nestos.ignition.spec.model import Config, File
 
 _CACHE_MODE = 0o640  # it holds password hashes and whatever else a config holds
 _STATE_MODE = 0o600
@@ -27,9 +27,21 @@ class FetchedConfig(TypedDict):
 
 
 class State(TypedDict, total=False):
-    """What stages tell later ones. Written by fetch and fetch-offline, read by files (result and journal)."""
+    """What stages tell later ones, in the original's form.
+
+    ``fetchedConfigs``: written by fetch and fetch-offline, read by files (result and journal).
+    ``luksPersistKeyFiles``: name of a volume to its key as a data URL. Written by disks; files writes the keys below
+    the root and then removes them from here. ``luksPersistVolumeKeyFiles``: the same for files of the repository of
+    secure keys. ``notatedDirectories``: paths in the root that mount made, the outer before the inner; files gives
+    them to the users whose homes they are. ``providerOutputFiles``: written by fetch on the platforms that want files
+    of their own, and by files into the root.
+    """
 
     fetchedConfigs: list[FetchedConfig]
+    luksPersistKeyFiles: dict[str, str]
+    luksPersistVolumeKeyFiles: dict[str, str]
+    notatedDirectories: list[str]
+    providerOutputFiles: list[File]
 
 
 class BadStateError(StateError):

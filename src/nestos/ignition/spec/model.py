@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Required, TypedDict
+from typing import Required, TypedDict
 
 
 class Header(TypedDict, total=False):
@@ -151,13 +151,105 @@ class Link(Node, total=False):
     hard: bool
 
 
-class Storage(TypedDict, total=False):
-    """Disks, and what is on them. The block devices' entries are not typed until a stage works on them."""
+class Partition(TypedDict, total=False):
+    """A partition of a disk. No ``startMiB`` or ``sizeMiB``: as it is; 0: as much as there is room for."""
 
-    disks: list[dict[str, Any]]
-    raid: list[dict[str, Any]]
-    luks: list[dict[str, Any]]
-    filesystems: list[dict[str, Any]]
+    number: int
+    label: str
+    startMiB: int
+    sizeMiB: int
+    typeGuid: str
+    guid: str
+    wipePartitionEntry: bool
+    shouldExist: bool
+    resize: bool
+
+
+class Disk(TypedDict, total=False):
+    """A disk with a partition table."""
+
+    device: Required[str]
+    wipeTable: bool
+    partitions: list[Partition]
+
+
+class Raid(TypedDict, total=False):
+    """An array of disks."""
+
+    name: Required[str]
+    level: str
+    devices: list[str]
+    spares: int
+    options: list[str]
+
+
+class Tang(TypedDict, total=False):
+    """A server that helps to unlock a volume."""
+
+    url: Required[str]
+    thumbprint: str
+    advertisement: str
+
+
+class CustomPin(TypedDict, total=False):
+    """A pin of clevis and what it is to be given."""
+
+    pin: str
+    config: str
+    needsNetwork: bool
+
+
+class Clevis(TypedDict, total=False):
+    """What unlocks a volume without a key."""
+
+    tang: list[Tang]
+    tpm2: bool
+    threshold: int
+    custom: CustomPin
+
+
+class Cex(TypedDict, total=False):
+    """A volume key that only the crypto card of an s390x machine can use."""
+
+    enabled: bool
+
+
+class Luks(TypedDict, total=False):
+    """An encrypted volume."""
+
+    name: Required[str]
+    device: str
+    keyFile: Resource
+    label: str
+    uuid: str
+    options: list[str]
+    wipeVolume: bool
+    clevis: Clevis
+    discard: bool
+    openOptions: list[str]
+    cex: Cex
+
+
+class Filesystem(TypedDict, total=False):
+    """A file system, and where it is mounted."""
+
+    device: Required[str]
+    format: str
+    path: str
+    label: str
+    uuid: str
+    wipeFilesystem: bool
+    options: list[str]
+    mountOptions: list[str]
+
+
+class Storage(TypedDict, total=False):
+    """Disks, and what is on them."""
+
+    disks: list[Disk]
+    raid: list[Raid]
+    luks: list[Luks]
+    filesystems: list[Filesystem]
     files: list[File]
     directories: list[Directory]
     links: list[Link]
