@@ -57,6 +57,7 @@ class Machine:
 
     config_folders: tuple[Path, ...] = (Path("/run/ignition"), Path("/etc/ignition"), Path("/usr/lib/ignition"))
     command_line: Path = Path("/proc/cmdline")
+    top: Path = Path("/")
     fw_cfg: Path = Path("/sys/firmware/qemu_fw_cfg")
     boot_id: Path = Path("/proc/sys/kernel/random/boot_id")
     journal_socket: Path = Path("/run/systemd/journal/socket")
