@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from nestos.ignition.engine.job import Job, refuse
+from nestos.ignition.engine.disks import arrays, filesystems, partitions
+from nestos.ignition.engine.disks.survey import Survey
+from nestos.ignition.engine.job import Job
 
 
 def run(job: Job) -> None:
-    """Nothing to do without these sections; with any of them, refuses."""
-    refuse(
-        job.read_config(),
-        ("storage", "disks"),
-        ("storage", "raid"),
-        ("storage", "luks"),
-        ("storage", "filesystems"),
-    )
+    """Makes what the config lists, after all that can be checked was checked. Raises ``StorageError``."""
+    planned = _planned(job)
+    if planned is None:
+        return
+    planned.raise_problems()
+    for step in planned.steps:
+        with job.log.operation("; ".join(step.sentences)):
+            step.act()
+
+
+def plan(job: Job) -> list[str]:
+    """What ``run`` would do, a sentence for each change. Reads only. Raises ``StorageError`` as ``run`` would."""
+    planned = _planned(job)
+    if planned is None:
+        return []
+    planned.raise_problems()
+    return [sentence for step in planned.steps for sentence in step.sentences]
+
+
+def _planned(job: Job) -> Survey | None:
+    """The plan; none without anything to do, because asking udev about devices takes time."""
+    storage = job.read_config().get("storage", {})
+    if not any(storage.get(name) for name in ("disks", "raid", "luks", "filesystems")):
+        return None
+    survey = Survey(job=job, state=job.read_state())
+    partitions.survey(survey, storage.get("disks", []))
+    arrays.survey(survey, storage.get("raid", []))
+    filesystems.survey(survey, storage.get("filesystems", []))
+    return survey

@@ -1,12 +1,40 @@
-"""Kernel arguments."""
+"""Kernel arguments, changed by the distribution's own program, which restarts the machine if something changed."""
 
 from __future__ import annotations
 
-from nestos.ignition.engine.job import Job, refuse
+from nestos.base.errors import CommandError
+from nestos.ignition.engine.disks.survey import StorageError, execute
+from nestos.ignition.engine.job import Job
+
+HELPER = "ignition-kargs-helper"
 
 
 def run(job: Job) -> None:
-    """Nothing to do without kernel arguments; with them, refuses."""
+    """Has the arguments set for every boot to come; nothing to do without any. Raises ``StorageError``."""
+    should, should_not = _listed(job)
+    if not should and not should_not:
+        return
+    words = [HELPER]
+    for argument in should:
+        words += ["--should-exist", argument]
+    for argument in should_not:
+        words += ["--should-not-exist", argument]
+    with job.log.operation("; ".join(plan(job))):
+        try:
+            execute(job, words)
+        except CommandError as error:
+            raise StorageError(f"$.kernelArguments: they could not be set: {error}") from error
+
+
+def plan(job: Job) -> list[str]:
+    """What ``run`` would do."""
+    should, should_not = _listed(job)
+    return [
+        *(f"kernel argument {argument} is added where it is missing" for argument in should),
+        *(f"kernel argument {argument} is removed" for argument in should_not),
+    ]
+
+
+def _listed(job: Job) -> tuple[list[str], list[str]]:
     arguments = job.read_config().get("kernelArguments", {})
-    if arguments.get("shouldExist") or arguments.get("shouldNotExist"):
-        refuse(job.read_config(), ("kernelArguments",))
+    return arguments.get("shouldExist", []), arguments.get("shouldNotExist", [])

@@ -1,0 +1,1 @@
+"""Partitions, RAID arrays, encrypted volumes and file systems: found out about, planned, checked, then made."""
