@@ -24,7 +24,9 @@ class Finding:
     """One thing found in a document.
 
     ``path`` is a tuple of keys and indexes from the document's root; ``line`` and ``column`` count from 1 and
-    are 0 where the place is unknown; ``source`` names the document (a file or URL) where that helps.
+    are 0 where the place is unknown; ``source`` names the document (a file or URL) where that helps. ``hint`` is what
+    the reader could do, apart from the message so that this can be a text that programs match; ``is_placed`` is for
+    a place without a path, such as where the text ends.
     """
 
     severity: Severity
@@ -33,6 +35,8 @@ class Finding:
     line: int = 0
     column: int = 0
     source: str = ""
+    hint: str = ""
+    is_placed: bool = False
 
     @property
     def pointer(self) -> str:
@@ -41,6 +45,8 @@ class Finding:
 
     def __str__(self) -> str:
         place = f"{self.source}: " if self.source else ""
+        if self.is_placed:
+            return f"{place}{self.severity} at line {self.line} col {self.column}: {self.message}"
         where = f", line {self.line} col {self.column}" if self.line else ""
         return f"{place}{self.severity} at {self.pointer}{where}: {self.message}"
 

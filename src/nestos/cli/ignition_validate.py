@@ -1,4 +1,7 @@
-"""``ignition-validate``: says what is wrong with an Ignition config; the command line is the original's."""
+"""``ignition-validate``: says what is wrong with an Ignition config; the command line is the original's.
+
+The report on standard output is the original's, line for line. What we can say beyond it goes to standard error.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ Usage:
   -version
     \tprint the version of ignition-validate
 
-A config of "-" is read from standard input. The report goes to standard output.
+A config of "-" is read from standard input. The report goes to standard output, hints to standard error.
 
 Examples:
   ignition-validate node.ign
@@ -33,13 +36,19 @@ def program(arguments: Sequence[str] | None = None) -> int:
     if given and given[0] in ("-h", "-help", "--help"):
         print(_USAGE, end="", file=sys.stderr)
         return 0
+    if given[:1] == ["--"]:
+        del given[0]
+    elif given and given[0].startswith("-") and given[0] != "-":
+        print(f"flag provided but not defined: -{given[0].lstrip('-').partition('=')[0]}", file=sys.stderr)
+        print(_USAGE, end="", file=sys.stderr)
+        return 2
     if len(given) != 1:
         print(_USAGE, end="", file=sys.stderr)
         return 1
     try:
         data = sys.stdin.buffer.read() if given[0] == "-" else Path(given[0]).read_bytes()
     except OSError as error:
-        print(f"couldn't read config: {given[0]}: {error.strerror}", file=sys.stderr)
+        print(f"couldn't read config: open {given[0]}: {(error.strerror or '').lower()}", file=sys.stderr)
         return 1
     return _report(data)
 
@@ -48,7 +57,10 @@ def _report(data: bytes) -> int:
     parsed = parse(data)
     if parsed.problem:
         print(f"couldn't parse config: {parsed.problem}", file=sys.stderr)
-        return 1
+    else:
+        for finding in parsed.report:
+            print(finding)
     for finding in parsed.report:
-        print(finding)
+        if finding.hint:
+            print(f"hint: {finding.hint}", file=sys.stderr)
     return 1 if parsed.report.is_fatal else 0

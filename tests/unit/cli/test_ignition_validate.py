@@ -20,6 +20,12 @@ Output = pytest.CaptureFixture[str]
         (GOOD, 0, "", ""),
         (b'{"ignition": {"version": "3.3.0"}, "x": 1}', 0, "warning at $.x, line 1 col 36: unused key x\n", ""),
         (BAD, 1, "error at $.storage.files.0.path, line 1 col 67: path not absolute\n", ""),
+        (
+            b'{"ignition": {"version": "3.3.0"}, "passwds": 1}',
+            0,
+            "warning at $.passwds, line 1 col 36: unused key passwds\n",
+            'hint: did you mean "passwd"?\n',
+        ),
         (b"", 1, "", "couldn't parse config: not a config (empty)\n"),
     ],
 )
@@ -53,3 +59,8 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, capsys: Output) -> 
 @pytest.mark.parametrize("flag", ["-version", "--version", "--help"])
 def test_version_and_help_succeed(flag: str) -> None:
     assert program([flag]) == 0
+
+
+def test_an_unknown_flag_is_refused(capsys: Output) -> None:
+    assert program(["-foo"]) == 2
+    assert capsys.readouterr().err.startswith("flag provided but not defined: -foo\nUsage:")

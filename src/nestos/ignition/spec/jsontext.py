@@ -1,136 +1,135 @@
 """JSON as text: decoding by Go's rules, and the line and column of every value.
 
 The values come from the standard library's fast decoder. Places are worked out by a second, slower pass that runs
-only when there is something to report, so that a good config pays nothing for them.
+only when there is something to report, so that a good config pays nothing for them. Places are counted in bytes.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import NoReturn
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
-from nestos.base.report import Finding, Report
+from nestos.ignition.spec.jsonsyntax import SyntaxFaultError, check
 
 Path = tuple[str | int, ...]
 
-_TOKEN = re.compile(r'[ \t\r\n]+|(?P<text>"(?:[^"\\]|\\.)*")|(?P<mark>[{}\[\]:,])|(?P<word>[^\s{}\[\]:,"]+)')
+_TOKEN = re.compile(
+    rb'[ \t\r\n]+|(?P<text>"(?:[^"\\]|\\.)*")|(?P<mark>[{}\[\]:,])|(?P<word>[^\s{}\[\]:,"]+)', re.DOTALL
+)
 
 
 class JsonError(ValueError):
-    """The text is not JSON. ``line`` and ``column`` count from 1."""
+    """The text is not JSON. ``offset``: how many bytes were read when that was found."""
 
-    def __init__(self, message: str, *, line: int, column: int) -> None:
+    def __init__(self, message: str, *, offset: int) -> None:
         super().__init__(message)
-        self.line = line
-        self.column = column
+        self.offset = offset
+
+
+class Repeated(dict[str, Any]):
+    """An object in which a key comes more than once; ``pairs`` has all of them in order."""
+
+    pairs: list[tuple[str, Any]]
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    plain = dict(pairs)
+    if len(plain) == len(pairs):
+        return plain
+    repeated = Repeated(pairs)
+    repeated.pairs = pairs
+    return repeated
 
 
 def _constant(name: str) -> NoReturn:
-    raise JsonError(f"{name} is not a JSON value", line=0, column=0)
+    raise ValueError(f"{name} is not JSON")
 
 
-def decode(text: str) -> object:
-    """The value that ``text`` stands for. Raises ``JsonError``.
-
-    Lone surrogates written as escapes become U+FFFD, as in Go, so that the result can always be encoded.
-    """
+def decode(data: bytes) -> object:
+    """The value that ``data`` stands for. Raises ``JsonError``."""
     try:
-        value = json.loads(text, parse_constant=_constant)
-    except json.JSONDecodeError as error:
-        raise JsonError(f"not valid JSON: {error.msg}", line=error.lineno, column=error.colno) from error
-    except RecursionError as error:
-        raise JsonError("not valid JSON: nested too deeply", line=0, column=0) from error
-    except ValueError as error:
-        if isinstance(error, JsonError):
-            raise
-        raise JsonError(f"not valid JSON: {error}", line=0, column=0) from error
-    return value
+        return json.loads(data.decode("utf-8", "replace"), parse_constant=_constant, object_pairs_hook=_object)
+    except (ValueError, RecursionError) as error:
+        try:
+            check(data)
+        except SyntaxFaultError as fault:
+            raise JsonError(str(fault), offset=fault.offset) from error
+        what = "a number is too long" if isinstance(error, ValueError) else "nested too deeply"
+        raise JsonError(what, offset=0) from error
 
 
 def without_surrogates(text: str) -> str:
-    """``text`` with each lone surrogate replaced by U+FFFD; any other text is returned as it is."""
+    """``text`` with each lone surrogate replaced by U+FFFD, as Go does; any other text is returned as it is."""
     if text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-@dataclass(frozen=True)
-class Places:
-    """Where values and keys begin, as (line, column) by folded path; see ``places``."""
+@dataclass(kw_only=True)
+class Node:
+    """A value in the text. ``start``: its first byte; ``end``: behind it, or behind the bracket that opens it.
 
-    values: dict[Path, tuple[int, int]]
-    keys: dict[Path, tuple[int, int]]
+    ``keys``: where each key of an object begins.
+    """
 
-    def of_value(self, path: Path) -> tuple[int, int]:
-        """The place of the value at ``path``, or of the nearest enclosing value that the text has."""
-        folded = _folded(path)
-        while folded and folded not in self.values:
-            folded = folded[:-1]
-        return self.values.get(folded, (0, 0))
+    start: int
+    end: int
+    kind: str
+    children: dict[str | int, Node] = field(default_factory=dict)
+    keys: dict[str, int] = field(default_factory=dict)
 
-    def of_key(self, path: Path) -> tuple[int, int]:
-        """The place of the key that ends ``path``."""
-        return self.keys.get(_folded(path)) or self.of_value(path)
+    @property
+    def place(self) -> int:
+        """Where findings about it are: at its first byte, or behind the bracket that opens it."""
+        return self.end if self.kind in ("object", "array") else self.start
+
+    def nearest(self, path: Path) -> Node:
+        """The value at ``path``, or the deepest one above it that the text has."""
+        node = self
+        for part in path:
+            inner = node.children.get(part)
+            if inner is None:
+                return node
+            node = inner
+        return node
 
 
-def _folded(path: Path) -> Path:
-    """Keys match in any case, so places are looked up in one."""
-    return tuple(part.lower() if isinstance(part, str) else part for part in path)
+_KINDS = {b"{": "object", b"[": "array", b'"': "string", b"t": "bool", b"f": "bool", b"n": "null"}
 
 
-def places(text: str) -> Places:
-    """The places of all keys and values of a text that ``decode`` accepts."""
-    values: dict[Path, tuple[int, int]] = {}
-    keys: dict[Path, tuple[int, int]] = {}
-    line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
-    line = 0
-    path: list[str | int] = []
-    kinds: list[str] = []  # of the open containers: "{" or "["
-    key_next = False
-    for token in _TOKEN.finditer(text):
+def tree(data: bytes) -> Node:
+    """The places of all values of a text that ``decode`` accepts. Of a key that comes twice the last one counts."""
+    top = Node(start=0, end=0, kind="array")
+    open_ = [top]
+    key: tuple[str, int] | None = None
+    for token in _TOKEN.finditer(data):
         symbol = token[0]
-        offset = token.start()
-        if token.lastgroup is None:
+        if token.lastgroup is None or symbol in b",:":
             continue
-        while line + 1 < len(line_starts) and line_starts[line + 1] <= offset:
-            line += 1
-        place = (line + 1, offset - line_starts[line] + 1)
-        if symbol in "}]":
-            kinds.pop()
-            path.pop()
-            key_next = False
-        elif symbol == ",":
-            key_next = kinds[-1] == "{"
-            if not key_next:
-                path[-1] = int(path[-1]) + 1
-        elif symbol == ":":
-            key_next = False
-        elif key_next:
-            path[-1] = str(json.loads(symbol)).lower()
-            keys[tuple(path)] = place
+        above = open_[-1]
+        if symbol in b"}]":
+            open_.pop()
+            key = None
+            continue
+        if above.kind == "object" and key is None:
+            key = (without_surrogates(json.loads(symbol.decode("utf-8", "replace"))), token.start())
+            continue
+        node = Node(start=token.start(), end=token.end(), kind=_KINDS.get(symbol[:1], "number"))
+        if key is not None:
+            above.children[key[0]] = node
+            above.keys[key[0]] = key[1]
+            key = None
         else:
-            values[tuple(path)] = place
-            if symbol in "{[":
-                kinds.append(symbol)
-                path.append("" if symbol == "{" else 0)
-                key_next = symbol == "{"
-    return Places(values=values, keys=keys)
+            above.children[len(above.children)] = node
+        if node.kind in ("object", "array"):
+            open_.append(node)
+    return top.children[0]
 
 
-def located(findings: Iterable[Finding], *, text: str, source: str, at_keys: Iterable[Finding] = ()) -> Report:
-    """A report of ``findings`` with the place of their values, then of ``at_keys`` with the place of their keys."""
-    findings, at_keys = list(findings), list(at_keys)
-    report = Report()
-    if not findings and not at_keys:
-        return report
-    known = places(text)
-    for finding in findings:
-        line, column = known.of_value(finding.path)
-        report.findings.append(replace(finding, line=line, column=column, source=source))
-    for finding in at_keys:
-        line, column = known.of_key(finding.path)
-        report.findings.append(replace(finding, line=line, column=column, source=source))
-    return report
+def position(data: bytes, offset: int) -> tuple[int, int]:
+    """Line and column of a byte, from 1; (0, 0) behind the last one, as the original says it."""
+    if offset >= len(data):
+        return (0, 0)
+    return data.count(b"\n", 0, offset) + 1, offset - data.rfind(b"\n", 0, offset)

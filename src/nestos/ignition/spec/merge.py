@@ -75,6 +75,7 @@ def _merged_lists(shape: Items, parent: list[Any], child: list[Any]) -> list[Any
             positions[key] = len(result)
             result.append(entry)
     if shape.removes_without:
-        removed = {shape.key(entry) for entry in child if shape.removes_without not in entry}
+        known = {shape.key(entry) for entry in parent}
+        removed = {shape.key(entry) for entry in child if shape.removes_without not in entry} & known
         result = [entry for entry in result if shape.key(entry) not in removed]
     return result

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import cast
 
 from nestos.base.report import Finding, Report, Severity
-from nestos.ignition.spec.jsontext import JsonError, decode, located
+from nestos.ignition.spec.jsontext import JsonError, decode, position, tree
 from nestos.ignition.spec.model import Config
-from nestos.ignition.spec.schema import Place, Value, check, check_duplicates, read
-from nestos.ignition.spec.versions import NEWEST, VERSIONS, Version, find, translated
+from nestos.ignition.spec.reading import Misfit, Reader, refused
+from nestos.ignition.spec.schema import TEXT, Object, Place, Value, check, check_duplicates
+from nestos.ignition.spec.versions import NEWEST, NEWEST_STABLE, VERSIONS, Version, canonical, find, translated
+
+_STUB = Object(
+    name="versionStub",
+    known_as="util.versionStub",
+    fields={"Ignition": Object(name="", known_as="struct { Version string }", fields={"Version": TEXT})},
+)
+"""As much of a config as says which version it is of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,27 +32,74 @@ class Parsed:
     problem: str = ""
 
 
+@dataclass(frozen=True)
+class _Text:
+    """A config as text, for findings."""
+
+    data: bytes
+    source: str
+
+    def refusal(self, finding: Finding) -> Parsed:
+        """No config, for one reason."""
+        return Parsed(config=None, report=Report([replace(finding, source=self.source)]))
+
+    def hopeless(self, problem: str, hint: str = "") -> Parsed:
+        """No config at all."""
+        finding = Finding(severity=Severity.ERROR, message=problem, source=self.source, hint=hint)
+        return Parsed(config=None, report=Report([finding]), problem=problem)
+
+    def misfit(self, misfits: list[Misfit]) -> Parsed:
+        """No config, for values of wrong types."""
+        return self.refusal(refused(misfits, top=tree(self.data), data=self.data))
+
+    def located(self, findings: Iterable[Finding]) -> Report:
+        """The findings with their places: that of a key for those about unused ones, else that of the value."""
+        findings = list(findings)
+        report = Report()
+        top = tree(self.data) if findings else None
+        for finding in findings:
+            assert top is not None
+            above = top.nearest(finding.path[:-1])
+            key = str(finding.path[-1]) if finding.path else ""
+            is_key = finding.message.startswith("unused key") and key in above.keys
+            start = above.keys[key] if is_key else top.nearest(finding.path).place
+            line, column = position(self.data, start)
+            report.findings.append(replace(finding, line=line, column=column, source=self.source))
+        return report
+
+
 def parse(data: bytes, *, source: str = "") -> Parsed:
     """Reads and validates a config of any known version; ``source`` names it in the findings. Never raises."""
-    text = data.decode("utf-8", "replace")
-    if not text.strip():
-        return _hopeless("not a config (empty)", source=source)
+    text = _Text(data, source)
+    if not data:
+        return text.hopeless("not a config (empty)")
     try:
-        raw = decode(text)
+        raw = decode(data)
     except JsonError as error:
-        finding = Finding(
-            severity=Severity.ERROR, message=str(error), line=error.line, column=error.column, source=source
-        )
-        return Parsed(config=None, report=Report([finding]))
-    findings, unused = Report(), Report()
-    version = _version_of(raw, findings)
+        line, column = position(data, error.offset)
+        finding = Finding(severity=Severity.ERROR, message=str(error), line=line, column=column, is_placed=True)
+        return text.refusal(finding)
+    stub = Reader()
+    claimed = (stub.read(_STUB, raw) or {}).get("Ignition", {}).get("Version", "")
+    if stub.misfits:
+        return text.misfit(stub.misfits)
+    known = f"known are {VERSIONS[0].name} to {NEWEST_STABLE.name}, and {NEWEST.name}"
+    name = canonical(claimed)
+    if name is None:
+        what = f"it is {claimed!r}" if claimed else "ignition.version is missing"
+        return text.hopeless("invalid config version (couldn't parse)", f"{what}; {known}")
+    version = find(name)
     if version is None:
-        problem = findings.findings[0].message
-        return Parsed(config=None, report=located(findings, text=text, source=source), problem=problem)
-    config = read(version.config, raw, path=(), report=findings, unused=unused)
-    if not findings.is_fatal:
-        findings.extend(_checked(config, version))
-    report = located(findings, text=text, source=source, at_keys=unused)
+        return text.hopeless("unsupported config version", f"it is {name}; {known}")
+    return _parsed(raw, version, text)
+
+
+def _parsed(raw: object, version: Version, text: _Text) -> Parsed:
+    reader = Reader()
+    config = reader.read(version.config, raw)
+    if reader.misfits:
+        return text.misfit(reader.misfits)
+    report = text.located([*_checked(config, version), *reader.unused])
     if report.is_fatal:
         return Parsed(config=None, report=report, version=version.name)
     config = translated(config, origin=version)
@@ -62,36 +117,3 @@ def _checked(config: Value, version: Version) -> Report:
     check(version.config, config, place)
     check_duplicates(version.config, config, place)
     return report
-
-
-def _hopeless(problem: str, *, source: str) -> Parsed:
-    finding = Finding(severity=Severity.ERROR, message=problem, source=source)
-    return Parsed(config=None, report=Report([finding]), problem=problem)
-
-
-def _version_of(raw: object, report: Report) -> Version | None:
-    """The version that ``raw`` claims, or none with one error in ``report``."""
-    known = f"known are {VERSIONS[0].name} to {NEWEST.name}"
-    if not isinstance(raw, dict):
-        report.error("a config must be a JSON object")
-        return None
-    ignition = _member(raw, "ignition")
-    if not isinstance(ignition, dict):
-        report.error(f"invalid config version (couldn't parse): ignition.version is missing; {known}", "ignition")
-        return None
-    name = _member(ignition, "version")
-    if not isinstance(name, str) or not re.fullmatch(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?", name):
-        what = "missing" if name is None else f"{name!r}"
-        report.error(f"invalid config version (couldn't parse): it is {what}; {known}", "ignition", "version")
-        return None
-    version = find(name)
-    if version is None:
-        report.error(f"unsupported config version {name}; {known}", "ignition", "version")
-    return version
-
-
-def _member(value: dict[str, object], name: str) -> object:
-    """The member of that name in any case; the exact spelling wins."""
-    if name in value:
-        return value[name]
-    return next((inner for key, inner in value.items() if key.lower() == name), None)

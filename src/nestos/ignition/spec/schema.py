@@ -1,8 +1,8 @@
 """Schemas as tables: what a config may contain, how lists merge, which rules hold.
 
 A version's module builds one ``Object`` out of these; reading, duplicate checks, rules and merging are generic walks
-over it. Values stay plain JSON data (``dict``, ``list``, ``str``, ``int``, ``bool``): after ``read`` keys have their
-documented spelling, nulls are gone, and every value has its documented type.
+over it. Values stay plain JSON data (``dict``, ``list``, ``str``, ``int``, ``bool``): after ``reading.read`` keys have
+their documented spelling, nulls are gone, and every value has its documented type.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nestos.base.report import Report, nearest
-from nestos.ignition.spec.jsontext import Path, without_surrogates
+from nestos.base.report import Report
+from nestos.ignition.spec.jsontext import Path
 
 Value = dict[str, Any]
-_LARGEST = 2**63
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +23,7 @@ class Traits:
 
     ``schemes``: URL schemes of sources. ``hashes``: digest length in hexadecimal digits by function. ``formats``: file
     systems. ``special_modes``: setuid, setgid and sticky bits work. ``pins``: custom clevis pins, none means any.
-    ``source_required``: list entries for configs and authorities must have a source.
+    ``may_be_left_out``: RAID levels, link targets and custom pins may come from a parent config.
     """
 
     schemes: frozenset[str]
@@ -32,7 +31,7 @@ class Traits:
     formats: frozenset[str]
     special_modes: bool
     pins: frozenset[str] | None
-    source_required: bool
+    may_be_left_out: bool
 
 
 @dataclass(frozen=True)
@@ -57,41 +56,57 @@ Rule = Callable[[Value, Place], None]
 
 @dataclass(frozen=True)
 class Scalar:
-    """A JSON string, whole number or boolean."""
+    """A JSON string, whole number or boolean. ``name``: what the specification calls it, if it has a name."""
 
     kind: type[str] | type[int] | type[bool]
+    name: str = ""
 
 
 TEXT = Scalar(str)
 NUMBER = Scalar(int)
 FLAG = Scalar(bool)
 
-_NAMES = {str: "a string", int: "a whole number", bool: "true or false"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Items:
     """A list. ``key`` tells entries apart for merging and duplicates; without one, entries only pile up.
 
-    A child's entry without the field ``removes_without`` takes the parent's entry away.
+    A child's entry without the field ``removes_without`` takes the parent's entry away. ``name`` as for scalars.
     """
 
     of: Scalar | Object
     key: Callable[[Any], str] | None = None
     removes_without: str = ""
+    name: str = ""
+
+
+NODE_FIELDS = ("group", "overwrite", "path", "user")
+"""What files, directories and links have in common. These fields come before the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Object:
-    """A JSON object. The lists named in one group of ``shared`` have one key space together."""
+    """A JSON object. The lists named in one group of ``shared`` have one key space together.
 
+    ``name``: what the specification calls it; ``known_as``: what messages call its type, where they do not call it
+    by that name. ``is_node``: it has ``NODE_FIELDS``. ``nullable``: null is a value of
+    its own, not just nothing. Fields are checked and reported in the order of their names.
+    """
+
+    name: str
     fields: Mapping[str, Shape]
     rules: tuple[Rule, ...] = ()
     shared: tuple[tuple[str, ...], ...] = ()
+    is_node: bool = False
+    nullable: bool = False
+    known_as: str = ""
     folded: Mapping[str, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "folded", {name.lower(): name for name in self.fields})
+        first = NODE_FIELDS if self.is_node else ()
+        ordered = sorted(self.fields, key=lambda name: (name not in first, name.lower()))
+        object.__setattr__(self, "fields", {name: self.fields[name] for name in ordered})
+        object.__setattr__(self, "folded", {name.lower(): name for name in ordered})
 
     def grown(self, additions: Mapping[str, Mapping[str, Shape]]) -> Object:
         """This object with fields added or replaced below; ``additions`` maps ``a.b.c`` (through lists) to fields."""
@@ -106,7 +121,7 @@ class Object:
             assert isinstance(inner, Object), f"{head} has no fields"
             larger = inner.grown(below)
             grown[head] = replace(shape, of=larger) if isinstance(shape, Items) else larger
-        return Object(fields=grown, rules=self.rules, shared=self.shared)
+        return replace(self, fields=grown)
 
 
 Shape = Scalar | Items | Object
@@ -126,66 +141,6 @@ def itself(entry: Any) -> str:
     return str(entry)
 
 
-def read(shape: Shape, raw: object, *, path: Path, report: Report, unused: Report) -> Any:
-    """``raw`` in the documented form, or None where it is null or of a wrong type (which goes to ``report``).
-
-    Keys that the schema does not know go to ``unused`` as warnings, with the nearest known name.
-    """
-    if raw is None:
-        return None
-    if isinstance(shape, Scalar):
-        return _read_scalar(shape, raw, path=path, report=report)
-    if isinstance(shape, Items):
-        if not isinstance(raw, list):
-            report.error(f"must be a list, not {_name_of(raw)}", *path)
-            return None
-        empty = "" if isinstance(shape.of, Scalar) else {}
-        read_all = (
-            read(shape.of, empty if entry is None else entry, path=(*path, index), report=report, unused=unused)
-            for index, entry in enumerate(raw)
-        )
-        return [entry for entry in read_all if entry is not None]
-    if not isinstance(raw, dict):
-        report.error(f"must be an object, not {_name_of(raw)}", *path)
-        return None
-    return _read_object(shape, raw, path=path, report=report, unused=unused)
-
-
-def _read_object(shape: Object, raw: Value, *, path: Path, report: Report, unused: Report) -> Value:
-    result: Value = {}
-    for key, inner in raw.items():
-        name = key if key in shape.fields else shape.folded.get(key.lower())
-        if name is None:
-            unused.warning(f"unused key {without_surrogates(key)}{nearest(key, shape.fields)}", *path, key)
-            continue
-        if name != key:
-            unused.warning(f'unused key {key} (did you mean "{name}"?); read as {name}', *path, key)
-        value = read(shape.fields[name], inner, path=(*path, name), report=report, unused=unused)
-        if value is not None:
-            result[name] = value
-    return result
-
-
-def _read_scalar(shape: Scalar, raw: object, *, path: Path, report: Report) -> str | int | bool | None:
-    if type(raw) is not shape.kind:
-        report.error(f"must be {_NAMES[shape.kind]}, not {_name_of(raw)}", *path)
-        return None
-    if isinstance(raw, str):
-        return without_surrogates(raw)
-    if isinstance(raw, int) and not -_LARGEST <= raw < _LARGEST:
-        report.error("the number is too large", *path)
-        return None
-    assert isinstance(raw, int)
-    return raw
-
-
-def _name_of(raw: object) -> str:
-    if isinstance(raw, bool):
-        return "a boolean"
-    names: dict[type, str] = {str: "a string", int: "a number", float: "a number with a fraction"}
-    return names.get(type(raw), "a list" if isinstance(raw, list) else "an object")
-
-
 def check(shape: Shape, value: Any, place: Place) -> None:
     """Runs the rules of ``shape`` and of everything below it over a value that ``read`` returned."""
     if isinstance(shape, Items):
@@ -200,7 +155,7 @@ def check(shape: Shape, value: Any, place: Place) -> None:
 
 
 def check_duplicates(shape: Shape, value: Any, place: Place) -> None:
-    """Reports entries of lists that have the key of an earlier entry."""
+    """Reports entries of lists that have the key of an earlier entry: those of an object before those below it."""
     if isinstance(shape, Items):
         if isinstance(shape.of, Object):
             for index, entry in enumerate(value):
@@ -212,14 +167,14 @@ def check_duplicates(shape: Shape, value: Any, place: Place) -> None:
     for group in shape.shared:
         together: set[str] = set()
         seen_in |= dict.fromkeys(group, together)
-    for name, inner in sorted(shape.fields.items()):
-        if name not in value:
-            continue
+    for name, inner in shape.fields.items():
         if isinstance(inner, Items) and inner.key is not None:
             seen = seen_in.get(name, set())
-            for index, entry in enumerate(value[name]):
+            for index, entry in enumerate(value.get(name, ())):
                 key = inner.key(entry)
                 if key in seen:
                     place.error("duplicate entry defined", name, index)
                 seen.add(key)
-        check_duplicates(inner, value[name], replace(place, path=(*place.path, name)))
+    for name, inner in shape.fields.items():
+        if name in value:
+            check_duplicates(inner, value[name], replace(place, path=(*place.path, name)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nestos.ignition.spec.rules import disks, nodes, resources, systemd, volumes
-from nestos.ignition.spec.rules.paths import absolute
+from nestos.ignition.spec.rules.paths import path
 from nestos.ignition.spec.schema import FLAG, NUMBER, TEXT, Items, Object, Scalar, Shape, Traits, Value, by, itself
 
 VERSION = "3.0.0"
@@ -14,48 +14,60 @@ TRAITS = Traits(
     formats=frozenset({"ext4", "btrfs", "xfs", "swap", "vfat"}),
     special_modes=False,
     pins=frozenset(),
-    source_required=False,
+    may_be_left_out=False,
 )
 
 
-def option_list() -> Items:
+def options(name: str) -> Items:
     """Command line options: order and repetition matter, so entries only pile up."""
-    return Items(of=TEXT)
+    return Items(of=Scalar(str, name))
 
 
-def keyed(shape: Object | Scalar, name: str = "") -> Items:
-    """A list whose entries are told apart by the field ``name``, or by themselves."""
-    return Items(of=shape, key=by(name) if name else itself)
+def keyed(shape: Object, name: str) -> Items:
+    """A list whose entries are told apart by the field ``name``."""
+    return Items(of=shape, key=by(name))
 
 
-_VERIFICATION = Object(fields={"hash": TEXT})
-_REFERENCE = Object(fields={"source": TEXT, "verification": _VERIFICATION}, rules=(resources.resource,))
-_CONTENTS = Object(
-    fields={"source": TEXT, "compression": TEXT, "verification": _VERIFICATION}, rules=(resources.resource,)
+def words(name: str) -> Items:
+    """A list of strings, each at most once; ``name`` is what the specification calls one."""
+    return Items(of=Scalar(str, name), key=itself)
+
+
+VERIFICATION = Object(name="Verification", fields={"hash": TEXT}, rules=(resources.verification,))
+_REFERENCE = Object(
+    name="ConfigReference", fields={"source": TEXT, "verification": VERIFICATION}, rules=(resources.reference,)
 )
-_OWNER = Object(fields={"id": NUMBER, "name": TEXT})
-_NODE: dict[str, Shape] = {"path": TEXT, "overwrite": FLAG, "user": _OWNER, "group": _OWNER}
-_NODE_RULES = (absolute("path"), nodes.owner)
+_AUTHORITY = Object(
+    name="CaReference", fields={"source": TEXT, "verification": VERIFICATION}, rules=(resources.authority,)
+)
+_CONTENTS = Object(
+    name="FileContents",
+    fields={"source": TEXT, "compression": TEXT, "verification": VERIFICATION},
+    rules=(resources.resource,),
+)
+_OWNER = {"id": NUMBER, "name": TEXT}
+_NODE: dict[str, Shape] = {
+    "path": TEXT,
+    "overwrite": FLAG,
+    "user": Object(name="NodeUser", fields=_OWNER, rules=(nodes.owner,)),
+    "group": Object(name="NodeGroup", fields=_OWNER, rules=(nodes.owner,)),
+}
 
 _IGNITION = Object(
+    name="Ignition",
     fields={
         "version": TEXT,
-        "config": Object(
-            fields={"merge": keyed(_REFERENCE, "source"), "replace": _REFERENCE}, rules=(resources.sourced("merge"),)
-        ),
-        "timeouts": Object(fields={"httpResponseHeaders": NUMBER, "httpTotal": NUMBER}),
+        "config": Object(name="IgnitionConfig", fields={"merge": keyed(_REFERENCE, "source"), "replace": _REFERENCE}),
+        "timeouts": Object(name="Timeouts", fields={"httpResponseHeaders": NUMBER, "httpTotal": NUMBER}),
         "security": Object(
-            fields={
-                "tls": Object(
-                    fields={"certificateAuthorities": keyed(_REFERENCE, "source")},
-                    rules=(resources.sourced("certificateAuthorities"),),
-                )
-            }
+            name="Security",
+            fields={"tls": Object(name="TLS", fields={"certificateAuthorities": keyed(_AUTHORITY, "source")})},
         ),
-    }
+    },
 )
 
 _PARTITION = Object(
+    name="Partition",
     fields={
         "number": NUMBER,
         "label": TEXT,
@@ -69,14 +81,23 @@ _PARTITION = Object(
     rules=(disks.partition,),
 )
 _DISK = Object(
+    name="Disk",
     fields={"device": TEXT, "wipeTable": FLAG, "partitions": Items(of=_PARTITION, key=disks.partition_key)},
     rules=(disks.disk,),
 )
 _RAID = Object(
-    fields={"name": TEXT, "level": TEXT, "devices": keyed(TEXT), "spares": NUMBER, "options": option_list()},
+    name="Raid",
+    fields={
+        "name": TEXT,
+        "level": TEXT,
+        "devices": words("Device"),
+        "spares": NUMBER,
+        "options": options("RaidOption"),
+    },
     rules=(volumes.raid,),
 )
 _FILESYSTEM = Object(
+    name="Filesystem",
     fields={
         "path": TEXT,
         "device": TEXT,
@@ -84,67 +105,66 @@ _FILESYSTEM = Object(
         "wipeFilesystem": FLAG,
         "label": TEXT,
         "uuid": TEXT,
-        "options": option_list(),
+        "options": options("FilesystemOption"),
     },
     rules=(volumes.filesystem,),
 )
+_FILE = Object(
+    name="File",
+    is_node=True,
+    fields={**_NODE, "contents": _CONTENTS, "append": Items(of=_CONTENTS), "mode": NUMBER},
+    rules=(path, nodes.mode, nodes.overwrite),
+)
+_DIRECTORY = Object(name="Directory", is_node=True, fields={**_NODE, "mode": NUMBER}, rules=(path, nodes.mode))
+_LINK = Object(name="Link", is_node=True, fields={**_NODE, "target": TEXT, "hard": FLAG}, rules=(path,))
 _STORAGE = Object(
+    name="Storage",
     fields={
         "disks": keyed(_DISK, "device"),
         "raid": keyed(_RAID, "name"),
         "filesystems": keyed(_FILESYSTEM, "device"),
-        "files": keyed(
-            Object(
-                fields={**_NODE, "contents": _CONTENTS, "append": Items(of=_CONTENTS), "mode": NUMBER},
-                rules=(*_NODE_RULES, nodes.mode, nodes.overwrite),
-            ),
-            "path",
-        ),
-        "directories": keyed(Object(fields={**_NODE, "mode": NUMBER}, rules=(*_NODE_RULES, nodes.mode)), "path"),
-        "links": keyed(
-            Object(fields={**_NODE, "target": TEXT, "hard": FLAG}, rules=(*_NODE_RULES, nodes.link)), "path"
-        ),
+        "files": keyed(_FILE, "path"),
+        "directories": keyed(_DIRECTORY, "path"),
+        "links": keyed(_LINK, "path"),
     },
     rules=(nodes.storage, volumes.devices),
     shared=(("files", "directories", "links"),),
 )
 
+_DROPIN = Object(name="Dropin", fields={"name": TEXT, "contents": TEXT}, rules=(systemd.dropin,))
 _UNIT = Object(
-    fields={
-        "name": TEXT,
-        "enabled": FLAG,
-        "mask": FLAG,
-        "contents": TEXT,
-        "dropins": keyed(Object(fields={"name": TEXT, "contents": TEXT}, rules=(systemd.dropin,)), "name"),
-    },
+    name="Unit",
+    fields={"name": TEXT, "enabled": FLAG, "mask": FLAG, "contents": TEXT, "dropins": keyed(_DROPIN, "name")},
     rules=(systemd.unit,),
 )
 
 _USER = Object(
+    name="PasswdUser",
     fields={
         "name": TEXT,
         "passwordHash": TEXT,
-        "sshAuthorizedKeys": keyed(TEXT),
+        "sshAuthorizedKeys": words("SSHAuthorizedKey"),
         "uid": NUMBER,
         "gecos": TEXT,
         "homeDir": TEXT,
         "noCreateHome": FLAG,
         "primaryGroup": TEXT,
-        "groups": keyed(TEXT),
+        "groups": words("Group"),
         "noUserGroup": FLAG,
         "system": FLAG,
         "noLogInit": FLAG,
         "shell": TEXT,
-    }
+    },
 )
-_GROUP = Object(fields={"name": TEXT, "gid": NUMBER, "passwordHash": TEXT, "system": FLAG})
+_GROUP = Object(name="PasswdGroup", fields={"name": TEXT, "gid": NUMBER, "passwordHash": TEXT, "system": FLAG})
 
 CONFIG = Object(
+    name="Config",
     fields={
         "ignition": _IGNITION,
         "storage": _STORAGE,
-        "systemd": Object(fields={"units": keyed(_UNIT, "name")}, rules=(systemd.systemd,)),
-        "passwd": Object(fields={"users": keyed(_USER, "name"), "groups": keyed(_GROUP, "name")}),
+        "systemd": Object(name="Systemd", fields={"units": keyed(_UNIT, "name")}, rules=(systemd.systemd,)),
+        "passwd": Object(name="Passwd", fields={"users": keyed(_USER, "name"), "groups": keyed(_GROUP, "name")}),
     },
     rules=(systemd.conflicts,),
 )

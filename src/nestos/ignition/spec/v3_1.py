@@ -7,43 +7,49 @@ from dataclasses import replace
 from nestos.ignition.spec import v3_0
 from nestos.ignition.spec.rules import resources
 from nestos.ignition.spec.schema import TEXT, Items, Object, Value, by
-from nestos.ignition.spec.v3_0 import keyed, option_list
+from nestos.ignition.spec.v3_0 import VERIFICATION, keyed, options, words
 
 VERSION = "3.1.0"
 
-TRAITS = replace(v3_0.TRAITS, hashes={"sha256": 64, "sha512": 128}, source_required=True)
+TRAITS = replace(v3_0.TRAITS, hashes={"sha256": 64, "sha512": 128})
 
-_HEADER = Object(fields={"name": TEXT, "value": TEXT}, rules=(resources.header,))
+_HEADER = Object(name="HTTPHeader", fields={"name": TEXT, "value": TEXT}, rules=(resources.header,))
 RESOURCE = Object(
+    name="Resource",
     fields={
         "source": TEXT,
         "compression": TEXT,
-        "httpHeaders": Items(of=_HEADER, key=by("name"), removes_without="value"),
-        "verification": Object(fields={"hash": TEXT}),
+        "httpHeaders": Items(of=_HEADER, key=by("name"), removes_without="value", name="HTTPHeaders"),
+        "verification": VERIFICATION,
     },
     rules=(resources.resource,),
 )
+_REFERENCES = Object(
+    name="IgnitionConfig",
+    fields={"merge": keyed(RESOURCE, "source"), "replace": RESOURCE},
+    rules=(resources.sourced("merge"),),
+)
+_TLS = Object(
+    name="TLS",
+    fields={"certificateAuthorities": keyed(RESOURCE, "source")},
+    rules=(resources.sourced("certificateAuthorities"),),
+)
 _PROXY = Object(
-    fields={"httpProxy": TEXT, "httpsProxy": TEXT, "noProxy": keyed(TEXT)},
+    name="Proxy",
+    fields={"httpProxy": TEXT, "httpsProxy": TEXT, "noProxy": words("NoProxyItem")},
     rules=(resources.proxy,),
 )
 
 CONFIG = v3_0.CONFIG.grown(
     {
-        "ignition": {"proxy": _PROXY},
-        "ignition.config.merge": RESOURCE.fields,
-        "ignition.config.replace": RESOURCE.fields,
-        "ignition.security.tls.certificateAuthorities": RESOURCE.fields,
-        "storage.files.contents": RESOURCE.fields,
-        "storage.files.append": RESOURCE.fields,
-        "storage.filesystems": {"mountOptions": option_list()},
+        "ignition": {"proxy": _PROXY, "config": _REFERENCES},
+        "ignition.security": {"tls": _TLS},
+        "storage.files": {"contents": RESOURCE, "append": Items(of=RESOURCE)},
+        "storage.filesystems": {"mountOptions": options("MountOption")},
     }
 )
 
 
 def upgrade(config: Value) -> Value:
-    """A 3.0.0 config means the same in 3.1.0; a config to merge without a source, which was allowed, is none."""
-    references = config.get("ignition", {}).get("config", {})
-    if "merge" in references:
-        references["merge"] = [entry for entry in references["merge"] if entry.get("source")]
+    """A 3.0.0 config means the same in 3.1.0."""
     return config

@@ -7,32 +7,35 @@ from dataclasses import replace
 from nestos.ignition.spec import v3_1
 from nestos.ignition.spec.rules import volumes
 from nestos.ignition.spec.schema import FLAG, NUMBER, TEXT, Object, Value
-from nestos.ignition.spec.v3_0 import keyed, option_list
+from nestos.ignition.spec.v3_0 import keyed, options
 
 VERSION = "3.2.0"
 
 TRAITS = replace(v3_1.TRAITS, schemes=v3_1.TRAITS.schemes | {"gs"}, pins=frozenset({"tpm2", "tang", "sss"}))
 
-_TANG = Object(fields={"url": TEXT, "thumbprint": TEXT}, rules=(volumes.tang,))
-_CLEVIS = Object(
-    fields={
-        "tang": keyed(_TANG, "url"),
-        "tpm2": FLAG,
-        "threshold": NUMBER,
-        "custom": Object(fields={"pin": TEXT, "config": TEXT, "needsNetwork": FLAG}, rules=(volumes.custom,)),
-    },
-    rules=(volumes.clevis,),
+_TANG = Object(name="Tang", fields={"url": TEXT, "thumbprint": TEXT}, rules=(volumes.tang,))
+CUSTOM = Object(
+    name="Custom",
+    nullable=True,
+    fields={"pin": TEXT, "config": TEXT, "needsNetwork": FLAG},
+    rules=(volumes.custom,),
+)
+CLEVIS = Object(
+    name="Clevis",
+    nullable=True,
+    fields={"tang": keyed(_TANG, "url"), "tpm2": FLAG, "threshold": NUMBER, "custom": CUSTOM},
 )
 _LUKS = Object(
+    name="Luks",
     fields={
         "name": TEXT,
         "device": TEXT,
         "keyFile": v3_1.RESOURCE,
         "label": TEXT,
         "uuid": TEXT,
-        "options": option_list(),
+        "options": options("LuksOption"),
         "wipeVolume": FLAG,
-        "clevis": _CLEVIS,
+        "clevis": CLEVIS,
     },
     rules=(volumes.luks,),
 )

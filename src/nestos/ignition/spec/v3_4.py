@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from nestos.ignition.spec import v3_3
 from nestos.ignition.spec.schema import FLAG, TEXT, Value
-from nestos.ignition.spec.v3_0 import option_list
+from nestos.ignition.spec.v3_0 import words
 
 VERSION = "3.4.0"
 
@@ -14,7 +14,7 @@ TRAITS = replace(v3_3.TRAITS, schemes=v3_3.TRAITS.schemes | {"arn"})
 
 CONFIG = v3_3.CONFIG.grown(
     {
-        "storage.luks": {"discard": FLAG, "openOptions": option_list()},
+        "storage.luks": {"discard": FLAG, "openOptions": words("OpenOption")},
         "storage.luks.clevis.tang": {"advertisement": TEXT},
     }
 )

@@ -9,7 +9,7 @@ VERSION = "3.5.0"
 
 TRAITS = v3_4.TRAITS
 
-CONFIG = v3_4.CONFIG.grown({"storage.luks": {"cex": Object(fields={"enabled": FLAG})}})
+CONFIG = v3_4.CONFIG.grown({"storage.luks": {"cex": Object(name="Cex", fields={"enabled": FLAG})}})
 
 
 def upgrade(config: Value) -> Value:

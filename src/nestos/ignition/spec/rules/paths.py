@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 
-from nestos.ignition.spec.schema import Place, Rule, Value
+from nestos.ignition.spec.schema import Place, Value
 
 
 def cleaned(path: str) -> str:
@@ -23,20 +23,27 @@ def path_problem(path: str) -> str:
         return "path not specified"
     if not path.startswith("/"):
         return "path not absolute"
-    if "\0" in path:
-        return "path contains a null character"
     return "" if cleaned(path) == path else "path is not fully simplified"
 
 
-def absolute(name: str) -> Rule:
-    """The rule that field ``name`` is a good path."""
+def path(value: Value, place: Place) -> None:
+    """The field ``path`` is a good path."""
+    problem = path_problem(value.get("path", ""))
+    if problem:
+        place.error(problem, "path")
 
-    def rule(value: Value, place: Place) -> None:
-        problem = path_problem(value.get(name, ""))
-        if problem:
-            place.error(problem, name)
 
-    return rule
+def check_path(text: str, place: Place, *below: str | int) -> None:
+    """Reports ``text`` if it is no good path."""
+    problem = path_problem(text)
+    if problem:
+        place.error(problem, *below)
+
+
+def joined(path: str, target: str) -> str:
+    """``target`` as seen from ``path``: absolute as it is, relative below it, in its shortest form."""
+    parts = [target] if target.startswith("/") else [part for part in (path, target) if part]
+    return cleaned("/".join(parts)) if parts else ""
 
 
 def depth(path: str) -> int:

@@ -2,66 +2,68 @@
 
 from __future__ import annotations
 
-import posixpath
+import re
 
 from nestos.ignition.spec.schema import Place, Value
 from nestos.ignition.spec.units import SUFFIXES, UnitError, sections
 
 UNIT_FOLDER = "/etc/systemd/system/"
+_INSTANCE = re.compile(r"(.+?)@(.+?)\.service")
 
 
-def _contents(value: Value, place: Place) -> list[str]:
+def _extension(name: str) -> str:
+    """The last dot and what follows it, in the last element of ``name``."""
+    _, dot, extension = name.rpartition("/")[2].rpartition(".")
+    return dot + extension
+
+
+def _contents(value: Value, place: Place) -> list[str] | None:
+    """The sections that something is said in, or none if the text is no unit, which is reported."""
     try:
         return sections(value.get("contents", ""))
     except UnitError as error:
         place.error(f"invalid unit content: {error}", "contents")
-        return ["Install"]
+        return None
 
 
 def unit(value: Value, place: Place) -> None:
     """A unit has a known suffix, can be read, and can be enabled if it is to be."""
     name = value.get("name", "")
-    if posixpath.splitext(name.lstrip("."))[1] not in SUFFIXES and name not in SUFFIXES:
+    if _extension(name) not in SUFFIXES:
         place.error("invalid systemd unit extension", "name")
-    elif "/" in name:
-        place.error("unit names cannot contain slashes", "name")
-    if value.get("enabled") and value.get("contents") and "Install" not in _contents(value, place):
-        place.warning(f'unit "{name}" is enabled, but has no install section so enable does nothing', "contents")
-    elif value.get("contents") and not value.get("enabled"):
-        _contents(value, place)
+    found = _contents(value, place)
+    if value.get("enabled") and value.get("contents") and found is not None and "Install" not in found:
+        text = f"unit {_quoted(name)} is enabled, but has no install section so enable does nothing"
+        place.warning(text, "contents")
 
 
 def dropin(value: Value, place: Place) -> None:
     """A drop-in is named NAME.conf and can be read."""
-    name = value.get("name", "")
-    if not name.endswith(".conf"):
+    _contents(value, place)
+    if _extension(value.get("name", "")) != ".conf":
         place.error("invalid systemd drop-in extension", "name")
-    elif "/" in name:
-        place.error("drop-in names cannot contain slashes", "name")
-    if value.get("contents"):
-        _contents(value, place)
 
 
 def systemd(value: Value, place: Place) -> None:
     """An enabled instance needs a template that says where it is installed."""
     units = value.get("units", [])
-    by_name = {entry.get("name", ""): index for index, entry in enumerate(units)}
-    for entry in units:
-        name = entry.get("name", "")
-        base, at, rest = name.partition("@")
-        if not at or not entry.get("enabled") or rest.startswith("."):
-            continue
-        template = f"{base}@{posixpath.splitext(rest)[1]}"
-        index = by_name.get(template)
-        if index is None or not units[index].get("contents"):
+    contents = {entry.get("name", ""): entry.get("contents") for entry in units}
+    for index, entry in enumerate(units):
+        instance = _INSTANCE.fullmatch(entry.get("name", "")) if entry.get("enabled") else None
+        template = f"{instance[1]}@.service" if instance else ""
+        if instance is None or not contents.get(template):
             continue
         try:
-            names = sections(units[index]["contents"])
+            found = sections(contents[template])
         except UnitError:
-            continue
-        if "Install" not in names:
-            text = f'template unit "{template}" for "{name}" doesn\'t have Install section'
+            continue  # reported with the template itself
+        if "Install" not in found:
+            text = f"template unit {_quoted(template)} for {_quoted(instance[0])} doesn't have Install section"
             place.warning(text, "units", index, "contents")
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def conflicts(value: Value, place: Place) -> None:
