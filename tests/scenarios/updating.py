@@ -107,19 +107,19 @@ def falls_back(lab: Lab, release: str, *, reason: str, tries: int = 1) -> None:
         lab.check(bad in again.stdout + again.stderr, f"the refusal does not name {bad}: {again.stderr}")
 
 
-@scenario("release-panics", minutes=9, needs=READY, tags=["long"])
+@scenario("release-panics", minutes=8, needs=READY)
 def panics(lab: Lab) -> None:
     """A release whose kernel panics: back on the good one, the bad one denied."""
     falls_back(lab, "panic", reason="boot-complete", tries=2)
 
 
-@scenario("release-hangs", minutes=10, needs=READY, tags=["long"])
+@scenario("release-hangs", minutes=8, needs=READY)
 def hangs(lab: Lab) -> None:
-    """A release that hangs: the watchdog resets it, and the node is back on the good one."""
-    falls_back(lab, "hang", reason="boot-complete")
+    """A release whose process 1 hangs, then crashes: reset by the watchdog, then by itself, and back on the good one."""
+    falls_back(lab, "hang", reason="boot-complete", tries=2)
 
 
-@scenario("release-unhealthy", minutes=9, needs=READY, tags=["long"])
+@scenario("release-unhealthy", minutes=8, needs=READY)
 def is_unhealthy(lab: Lab) -> None:
     """A release that fails its health check: back on the good one, with the check's own words as reason."""
     falls_back(lab, "unhealthy", reason="the database does not answer")
@@ -131,7 +131,7 @@ def gets_stuck(lab: Lab) -> None:
     falls_back(lab, "stuck", reason="boot-complete")
 
 
-@scenario("bad-repository", minutes=8, needs=READY, tags=["long"])
+@scenario("bad-repository", minutes=8, needs=READY)
 def a_bad_repository_changes_nothing(lab: Lab) -> None:
     """A repository that is down, damaged or unsigned: a clear error, an untouched system."""
     node, server, known = resumed(lab)
