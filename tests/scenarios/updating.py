@@ -115,7 +115,7 @@ def panics(lab: Lab) -> None:
 
 @scenario("release-hangs", minutes=8, needs=READY)
 def hangs(lab: Lab) -> None:
-    """A release whose process 1 hangs, then crashes: reset by the watchdog, then by itself, and back on the good one."""
+    """A release whose process 1 hangs, then crashes: reset each time, and the node is back on the good one."""
     falls_back(lab, "hang", reason="boot-complete", tries=2)
 
 
