@@ -64,7 +64,7 @@ def handle(options: argparse.Namespace) -> int:
         failed += [name for name, command in _gates().items() if not _passes(name, command, results, progress)]
     if not options.unit:
         chosen = select(known, [ALL] if options.all else options.scenario)
-        if not _scenarios_pass(chosen, results, budget=None if options.all else BUDGET_MINUTES, progress=progress):
+        if not _scenarios_pass(chosen, results, budget=None if options.all or options.scenario else BUDGET_MINUTES, progress=progress):
             failed.append("scenarios")
     if not options.scenario:
         outcomes = parity.read_outcomes(results) if results.exists() else {}
