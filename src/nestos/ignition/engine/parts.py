@@ -24,11 +24,45 @@ STAGES: Mapping[str, str] = {
 }
 """Stage, as given on the command line, to the module with ``run(job)``."""
 
-PROVIDERS: Mapping[str, str] = {"file": "providers.file", "metal": "providers.metal", "qemu": "providers.qemu"}
-"""Platform, as given on the command line, to the module with ``fetch_config(job)``."""
+_PLATFORMS = (
+    "akamai aliyun applehv aws azure azurestack brightbox cloudstack digitalocean exoscale file gcp hetzner hyperv "
+    "ibmcloud kubevirt metal nutanix nvidiabluefield openstack oraclecloud packet powervs proxmoxve qemu scaleway "
+    "upcloud virtualbox vmware vultr zvm"
+)
 
-FETCHERS: Mapping[str, str] = {"data": "fetchers.data", "http": "fetchers.http", "https": "fetchers.http"}
+PROVIDERS: Mapping[str, str] = {name: f"providers.{name}" for name in _PLATFORMS.split()}
+"""Platform, as given on the command line, to the module with ``fetch_config(job, transport=...)``.
+
+A module may also have ``delete_config(job)``, for platforms where a config can be deleted once it was read, and
+``report_status(job, stage=..., error=...)``, for those that want to know how a stage ended.
+"""
+
+FETCHERS: Mapping[str, str] = {
+    "data": "fetchers.data",
+    "file": "fetchers.local",
+    "http": "fetchers.http",
+    "https": "fetchers.http",
+    "tftp": "fetchers.tftp",
+    "s3": "fetchers.s3",
+    "arn": "fetchers.s3",
+    "gs": "fetchers.gs",
+}
 """Scheme of a URL to the module with ``fetch(url, sink=..., transport=...)``."""
+
+NETWORK = "network"
+"""The machine's own sockets, for whoever reaches beyond the machine."""
+
+TLS = "tls"
+"""For connections that have to be secured."""
+
+BYPASS = "fetchers.bypass"
+"""Which hosts go without a proxy, for configs that name a proxy."""
+
+AZURE_BLOB = "fetchers.azure_blob"
+"""Azure's storage with the machine's identity, on Azure."""
+
+DRIVE = "providers.sources.drive"
+"""Reading from a file system that is mounted for that, for platforms and for the kernel command line."""
 
 DIGEST = "fetchers.digest"
 """Hash functions, for resources that name a hash."""
@@ -36,10 +70,12 @@ DIGEST = "fetchers.digest"
 JOURNAL = "journal"
 """Structured journal records, where there is a journal."""
 
+_OTHERS = (NETWORK, TLS, BYPASS, AZURE_BLOB, DRIVE, DIGEST, JOURNAL)
+
 
 def all_parts() -> list[str]:
     """The full names of all modules that ``load`` can be asked for."""
-    names = {*STAGES.values(), *PROVIDERS.values(), *FETCHERS.values(), DIGEST, JOURNAL}
+    names = {*STAGES.values(), *PROVIDERS.values(), *FETCHERS.values(), *_OTHERS}
     return sorted(f"{_HERE}.{name}" for name in names)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import zlib
-from dataclasses import dataclass, replace
-from typing import IO, Any
+from dataclasses import dataclass, field, replace
+from typing import IO, TYPE_CHECKING, Any
 
 from nestos.base.errors import NestosError, VerificationError
 from nestos.ignition.engine import parts
@@ -14,6 +14,10 @@ from nestos.ignition.engine.machine import Machine
 from nestos.ignition.spec.model import Config, Header, Proxy, Resource
 from nestos.ignition.spec.rules.resources import scheme_of
 
+if TYPE_CHECKING:
+    from nestos.ignition.engine.job import Job
+
+_LOCAL_SCHEMES = ("data", "file", "")
 _GZIP = 16 + zlib.MAX_WBITS
 _RESPONSE_HEADERS_SECONDS = 10.0
 
@@ -30,36 +34,68 @@ class FetchError(NestosError):
     kind = "fetch"
 
 
+class NotFoundError(FetchError):
+    """Whoever should have a resource says that there is none."""
+
+
+class UnreachableError(FetchError):
+    """Nobody answered as often as was tried."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Transport:
     """How fetchers reach the world.
 
-    ``offline``: they must not. ``total_seconds``: for one resource with all its attempts, 0 is unlimited.
-    ``header_seconds``: until a server begins to answer. ``authorities``: certificates in PEM, trusted besides the
-    system's.
+    ``offline``: they must not. ``platform``: whose identity a machine may use, as for a cloud's storage; none is
+    anonymous. ``total_seconds``: for one resource with all its attempts, 0 is unlimited. ``header_seconds``: until a
+    server begins to answer, 0 is unlimited. ``authorities``: certificates in PEM, trusted besides the system's.
+    ``fetched_authorities``: those fetched so far, by their source.
     """
 
     machine: Machine
     log: Log
     offline: bool = False
+    platform: str = ""
     total_seconds: float = 0.0
     header_seconds: float = _RESPONSE_HEADERS_SECONDS
-    proxy: Proxy
+    proxy: Proxy = field(default_factory=Proxy)
     authorities: tuple[str, ...] = ()
+    fetched_authorities: dict[str, bytes] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, job: Job, *, offline: bool = False, total_seconds: float = 0.0) -> Transport:
+        """The transport of a job, before any config says otherwise."""
+        return cls(
+            machine=job.machine,
+            log=job.log,
+            platform=job.settings.platform,
+            offline=offline,
+            total_seconds=total_seconds,
+        )
 
     def configured(self, config: Config) -> Transport:
-        """This transport with the timeouts, proxy and authorities of ``config``; fetches the authorities."""
+        """This transport with the timeouts, proxy and authorities of ``config``; fetches the authorities.
+
+        A config without authorities leaves those trusted that were trusted before.
+        """
         ignition = config["ignition"]
         timeouts = ignition.get("timeouts", {})
         listed = ignition.get("security", {}).get("tls", {}).get("certificateAuthorities", [])
-        fetched = tuple(fetch_bytes(entry, transport=self).decode("ascii", "replace") for entry in listed)
-        return replace(
+        changed = replace(
             self,
             total_seconds=float(timeouts.get("httpTotal", 0)),
             header_seconds=float(timeouts.get("httpResponseHeaders", _RESPONSE_HEADERS_SECONDS)),
             proxy=ignition.get("proxy", {}),
-            authorities=fetched,
         )
+        fetched = tuple(changed.authority(entry).decode("ascii", "replace") for entry in listed)
+        return replace(changed, authorities=fetched) if fetched else changed
+
+    def authority(self, entry: Resource) -> bytes:
+        """A certificate authority, or several; each source is fetched once."""
+        source = entry.get("source", "")
+        if source not in self.fetched_authorities:
+            self.fetched_authorities[source] = fetch_bytes(entry, transport=self)
+        return self.fetched_authorities[source]
 
 
 class Sink:
@@ -75,6 +111,11 @@ class Sink:
         self._wanted = resource.get("verification", {}).get("hash")
         self.headers: list[Header] = resource.get("httpHeaders", [])
         self.restart()
+
+    @property
+    def decompresses(self) -> bool:
+        """Whether what is written is compressed."""
+        return self._gzip
 
     def restart(self) -> None:
         """Forgets everything that was written."""
@@ -129,7 +170,7 @@ def shown(url: str) -> str:
 
 def needs_network(url: str) -> bool:
     """True if ``url`` can only be fetched over a network."""
-    return scheme_of(url) not in ("data", "")
+    return scheme_of(url) not in _LOCAL_SCHEMES
 
 
 def fetch(resource: Resource, file: IO[bytes], *, transport: Transport) -> None:
@@ -141,11 +182,11 @@ def fetch(resource: Resource, file: IO[bytes], *, transport: Transport) -> None:
     url = resource.get("source", "")
     sink = Sink(file, resource if url else {})
     if url:
-        if needs_network(url) and transport.offline:
-            raise NeedsNetworkError(f"{shown(url)} needs a network")
+        if transport.offline and needs_network(url):
+            raise NeedsNetworkError(f"resource requires networking: {shown(url)}")
         module = parts.FETCHERS.get(scheme_of(url))
         if module is None:
-            raise FetchError(f"URLs of the scheme {scheme_of(url)!r} are not supported by this version: {shown(url)}")
+            raise FetchError(f"unsupported source scheme: {shown(url)}")
         parts.load(module).fetch(url, sink=sink, transport=transport)
     sink.finish()
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, cast
-from urllib.request import BaseHandler
 
 from nestos.base.errors import CommandError
 from nestos.base.paths import Root
 from nestos.host.process import Completed
 from nestos.ignition.engine.job import Job
 from nestos.ignition.engine.log import Log
-from nestos.ignition.engine.machine import Machine
+from nestos.ignition.engine.machine import Machine, Network
 from nestos.ignition.engine.program import run
 from nestos.ignition.engine.settings import Settings
 from nestos.ignition.engine.transport import Transport
@@ -103,6 +103,17 @@ class FakeTools:
         return Completed(returncode=0, stdout="", stderr="")
 
 
+class _NoNetwork:
+    """A test that reaches for a network has to bring one."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"nothing to {name} in this test")
+
+
+def _no_control(file: int, request: int, argument: Any) -> Any:
+    raise OSError(errno.ENOTTY, "Inappropriate ioctl for device")
+
+
 @dataclass(kw_only=True)
 class Bench:
     """The machine, and what happened on it."""
@@ -112,7 +123,9 @@ class Bench:
     owners: FakeOwners = field(default_factory=FakeOwners)
     clock: FakeClock = field(default_factory=FakeClock)
     environment: dict[str, str] = field(default_factory=dict)
-    web: tuple[BaseHandler, ...] = ()
+    network: Network | None = None
+    control: Callable[[int, int, Any], Any] | None = None
+    architecture: str = "x86_64"
     output: io.StringIO = field(default_factory=io.StringIO)
     synced: int = 0
 
@@ -141,7 +154,10 @@ class Bench:
             environment={"IGNITION_CONFIG_FILE": str(self.folder / "config.ign"), **self.environment},
             runner=self.tools,
             owners=self.owners,
-            web_handlers=self.web,
+            network=self.network or cast(Network, _NoNetwork()),
+            top=self.folder / "top",
+            control=self.control or _no_control,
+            architecture=self.architecture,
             clock=self.clock,
             sync=self._sync,
         )
@@ -160,9 +176,13 @@ class Bench:
         )
         return Job(settings=settings, machine=self.machine, log=Log(self.output), root=Root(self.root))
 
-    def transport(self, *, offline: bool = False, total_seconds: float = 0.0) -> Transport:
+    def transport(self, *, offline: bool = False, total_seconds: float = 0.0, platform: str = "") -> Transport:
         return Transport(
-            machine=self.machine, log=Log(self.output), offline=offline, total_seconds=total_seconds, proxy={}
+            machine=self.machine,
+            log=Log(self.output),
+            offline=offline,
+            total_seconds=total_seconds,
+            platform=platform,
         )
 
     def give(self, config: Mapping[str, Any] | str, *, version: str = "3.6.0") -> None:

@@ -3,47 +3,55 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 
-_PORTS = {"http": 80, "https": 443}
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_WITH_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*)):([^:\[\]]*)")
 
 
-def goes_direct(host: str, port: int | None, rules: Iterable[str], *, scheme: str = "http") -> bool:
+def goes_direct(host: str, port: int, rules: Iterable[str]) -> bool:
     """True if a rule names ``host``: ``*``, an address, a network, a domain (with those below it), ``.domain`` (only
-    those below), each of the first two kinds of name also with a port. The machine itself is always direct."""
-    host = host.lower().rstrip(".")
-    port = port or _PORTS.get(scheme)
+    those below); all but networks also with a port. The machine itself is always direct."""
     address = _address(host)
     if host == "localhost" or (address is not None and address.is_loopback):
         return True
-    return any(_matches(rule.strip().lower(), host, port, address) for rule in rules)
+    host = host.lower().strip()
+    listed = [rule.strip().lower() for text in rules for rule in text.split(",")]
+    return "*" in listed or any(_matches(rule, host, port, address) for rule in listed if rule)
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _address(text: str) -> _Address | None:
     try:
-        return ipaddress.ip_address(text)
+        found = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
+    return getattr(found, "ipv4_mapped", None) or found
 
 
-def _matches(
-    rule: str, host: str, port: int | None, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None
-) -> bool:
-    if rule in ("", "*"):
-        return rule == "*"
-    if "/" in rule:
-        try:
-            return address is not None and address in ipaddress.ip_network(rule, strict=False)
-        except ValueError:
+def _network_holds(rule: str, address: _Address | None) -> bool | None:
+    """Whether ``rule`` is a network with ``address`` in it; none if it is no network."""
+    if "/" not in rule:
+        return None
+    try:
+        network = ipaddress.ip_network(rule, strict=False)
+    except ValueError:
+        return None
+    return address is not None and address in network
+
+
+def _matches(rule: str, host: str, port: int, address: _Address | None) -> bool:
+    in_network = _network_holds(rule, address)
+    if in_network is not None:
+        return in_network
+    split = _WITH_PORT.fullmatch(rule)
+    if split is not None:
+        rule = split[1] or split[2] or ""
+        if not rule or split[3] not in ("", str(port)):
             return False
-    name, colon, wanted = rule.rpartition(":")
-    if colon and wanted.isdigit() and (":" not in name or name.startswith("[")):
-        if port != int(wanted):
-            return False
-        rule = name
-    rule = rule.strip("[]")
-    if address is not None:
-        return _address(rule) == address
+    named = _address(rule)
+    if named is not None or address is not None:
+        return named == address
     if rule.startswith("*."):
         rule = rule[1:]
     return host.endswith(rule) if rule.startswith(".") else host == rule or host.endswith(f".{rule}")

@@ -1,182 +1,257 @@
-"""Contents from a web server.
+"""Contents from a web server, and the questions that platforms ask their metadata services.
 
-Loaded only when such a URL is met, because it brings TLS with it. Proxies come from the config, never from the
-environment. Headers of the config go to the server it names and to no other: they are dropped on a redirect.
+A client of its own, because a first boot loads it before anything else is there and the standard library's takes
+several times as long to load as all of the engine. HTTP/1.1 (RFC 9112), one connection for each request.
+Proxies come from the config, never from the environment. Headers of the config go to the server it names and to no
+other: they are dropped on a redirect.
 """
 
 from __future__ import annotations
 
-import base64
-import http.client
-import ssl
-import urllib.error
-import urllib.request
-from email.message import Message
-from typing import IO, cast
-from urllib.parse import unquote, urlsplit
+from binascii import b2a_base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from nestos import __version__
-from nestos.base.errors import NetworkError
-from nestos.ignition.engine.fetchers.bypass import goes_direct
-from nestos.ignition.engine.transport import FetchError, Sink, Transport, shown
-from nestos.ignition.spec.model import Proxy
-from nestos.ignition.spec.versions import NEWEST
+from nestos.ignition.engine import parts
+from nestos.ignition.engine.fetchers.address import Address, joined, take_apart
+from nestos.ignition.engine.fetchers.stream import BrokenOffError, Head, Reader, TimedConnection
+from nestos.ignition.engine.machine import Network
+from nestos.ignition.engine.transport import (
+    FetchError,
+    NeedsNetworkError,
+    NotFoundError,
+    Sink,
+    Transport,
+    UnreachableError,
+    shown,
+)
+from nestos.ignition.engine.waiting import Patience
+from nestos.ignition.spec.versions import VERSIONS
 
-FIRST_WAIT_SECONDS = 0.2
-LONGEST_WAIT_SECONDS = 5.0
-_CHUNK_BYTES = 1 << 16
-_USER_AGENT = f"Ignition/{__version__}"
-_ACCEPT = f"application/vnd.coreos.ignition+json;version={NEWEST.name}, */*;q=0.1"
+_CONNECT_SECONDS = 30.0
+_HANDSHAKE_SECONDS = 10.0
+_STALL_SECONDS = 60.0
+_MOST_REDIRECTS = 10
+_REDIRECTS = (301, 302, 303, 307, 308)
+_REDIRECTS_TO_GET = (301, 302, 303)
+_SERVER_ERRORS = 500
+_AZURE_BLOBS = ".blob.core.windows.net"
 
-
-class _TransientError(Exception):
-    """An attempt failed in a way that may pass."""
-
-
-def _default_headers() -> dict[str, str]:
-    return {"User-agent": _USER_AGENT, "Accept": _ACCEPT, "Accept-encoding": "identity", "Connection": "close"}
-
-
-def _request(url: str, headers: dict[str, str], proxy: Proxy) -> urllib.request.Request:
-    """A request without the user and password of the URL in its first line, through the proxy that its host needs."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise FetchError(f"not an HTTP URL: {shown(url)}")
-    host = parts.netloc.rpartition("@")[2]
-    bare = url.replace(f"//{parts.netloc}", f"//{host}", 1)
-    request = urllib.request.Request(bare, headers=headers)
-    if parts.username:
-        request.add_unredirected_header("Authorization", _basic(parts.username, parts.password))
-    through = proxy.get("httpsProxy", "") if parts.scheme == "https" else proxy.get("httpProxy", "")
-    if through and not goes_direct(parts.hostname, parts.port, proxy.get("noProxy", []), scheme=parts.scheme):
-        hop = urlsplit(through)
-        if hop.username:
-            request.add_unredirected_header("Proxy-authorization", _basic(hop.username, hop.password))
-        request.set_proxy(hop.netloc.rpartition("@")[2], hop.scheme)
-    return request
+_STABLE = [version.name for version in VERSIONS if "-" not in version.name][-1]
+_DEFAULT_HEADERS = {
+    "User-Agent": f"Ignition/{__version__}",
+    "Accept": f"application/vnd.coreos.ignition+json;version={_STABLE}, */*;q=0.1",
+    "Accept-Encoding": "identity",
+    "Connection": "close",
+}
 
 
-def _basic(user: str, password: str | None) -> str:
-    return "Basic " + base64.b64encode(f"{unquote(user)}:{unquote(password or '')}".encode()).decode()
+class Body(Protocol):
+    """Takes what a server answers; ``Sink`` is one."""
+
+    def write(self, data: bytes, /) -> None:
+        """Takes the next bytes."""
+
+    def restart(self) -> None:
+        """Forgets everything that was written."""
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to HTTP and HTTPS only, without the headers of the config."""
+class Buffer:
+    """Keeps what a server answers."""
 
-    def __init__(self, proxy: Proxy) -> None:
-        self._proxy = proxy
+    def __init__(self) -> None:
+        self.data = bytearray()
 
-    # The signature is the standard library's.
-    def redirect_request(  # noqa: PLR0917
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
-    ) -> urllib.request.Request | None:
-        followed = super().redirect_request(req, fp, code, msg, cast(http.client.HTTPMessage, headers), newurl)
-        return None if followed is None else _request(followed.full_url, _default_headers(), self._proxy)
+    def write(self, data: bytes, /) -> None:
+        self.data += data
 
-
-def _tls(transport: Transport) -> ssl.SSLContext:
-    """What to trust: the system's authorities, and those of the config."""
-    context = ssl.create_default_context()
-    bundle = next((path for path in transport.machine.authority_bundles if path.exists()), None)
-    if bundle is not None:
-        context.load_verify_locations(cafile=str(bundle))
-    for authority in transport.authorities:
-        try:
-            context.load_verify_locations(cadata=authority)
-        except ssl.SSLError as error:
-            raise FetchError(f"a certificate authority of the config cannot be read: {error}") from error
-    return context
+    def restart(self) -> None:
+        self.data.clear()
 
 
-def _opener(transport: Transport) -> urllib.request.OpenerDirector:
-    """An opener that knows HTTP and nothing else: no files, no FTP, no proxies from the environment."""
-    opener = urllib.request.OpenerDirector()
-    handlers: list[urllib.request.BaseHandler] = [
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        _Redirects(transport.proxy),
-    ]
-    real = transport.machine.web_handlers or (
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=_tls(transport)),
-    )
-    for handler in (*real, *handlers):
-        opener.add_handler(handler)
-    return opener
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to ask of whom.
+
+    ``headers``: on top of the engine's own. ``worth_retrying``: answers below 500 that may be better the next time.
+    ``low_port``: from a port below 1024. ``attempts``: 0 is unlimited. ``connect_seconds``: for one attempt.
+    ``context``: through the context of the hypervisor of this number, not over the network.
+    """
+
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    worth_retrying: frozenset[int] = frozenset()
+    low_port: bool = False
+    follows_redirects: bool = True
+    attempts: int = 0
+    connect_seconds: float = _CONNECT_SECONDS
+    context: int | None = None
 
 
 def fetch(url: str, *, sink: Sink, transport: Transport) -> None:
-    """Writes what the server at ``url`` answers.
-
-    Tries again after any network error and any answer of 500 and above, waiting 200 ms, doubled up to 5 s, until
-    the transport's total time is over. Raises ``FetchError`` for other bad answers, ``NetworkError`` when the time
-    is over.
-    """
-    headers = _default_headers() | {
-        header["name"].capitalize(): header["value"] for header in sink.headers if "value" in header
-    }
-    clock = transport.machine.clock
-    deadline = clock.monotonic() + transport.total_seconds if transport.total_seconds else None
-    opener = _opener(transport)
-    wait = FIRST_WAIT_SECONDS
-    attempt = 1
-    while True:
-        transport.log.info(f"GET {shown(url)}: attempt #{attempt}")
-        left = deadline - clock.monotonic() if deadline is not None else None
-        timeout = _shortest(transport.header_seconds, left)
-        try:
-            _attempt(opener, _request(url, headers, transport.proxy), sink=sink, timeout_seconds=timeout)
-        except _TransientError as error:
-            transport.log.info(f"GET {shown(url)}: {error}")
-            if deadline is not None and clock.monotonic() + wait >= deadline:
-                text = f"{shown(url)} could not be fetched within {transport.total_seconds:g} s: {error}"
-                raise NetworkError(text) from error
-        else:
+    """Writes what the server at ``url`` answers, as ``ask`` does it. Raises ``FetchError`` for all but 200 and 204."""
+    if transport.platform == "azure" and take_apart(url).host.endswith(_AZURE_BLOBS):
+        if parts.load(parts.AZURE_BLOB).fetch(url, sink=sink, transport=transport):
             return
-        clock.sleep(wait)
-        wait = min(wait * 2, LONGEST_WAIT_SECONDS)
-        attempt += 1
         sink.restart()
+    headers = {header["name"]: header["value"] for header in sink.headers if "value" in header}
+    require_found(ask(Request(url=url, headers=headers), sink, transport=transport), url)
 
 
-def _shortest(header_seconds: float, left_seconds: float | None) -> float | None:
-    """The time limit of one attempt; 0 seconds for headers are unlimited."""
-    limits = [limit for limit in (header_seconds or None, left_seconds) if limit is not None]
-    return max(min(limits), 0.001) if limits else None
+def get(request: Request, *, transport: Transport) -> bytes:
+    """What the server answers to ``request``. Raises ``NotFoundError``, ``FetchError``, ``NetworkError``."""
+    buffer = Buffer()
+    require_found(ask(request, buffer, transport=transport), request.url)
+    return bytes(buffer.data)
 
 
-def _attempt(
-    opener: urllib.request.OpenerDirector,
-    request: urllib.request.Request,
-    *,
-    sink: Sink,
-    timeout_seconds: float | None,
-) -> None:
-    name = shown(request.full_url)
+def require_found(head: Head, url: str) -> None:
+    """Raises ``FetchError`` for an answer that is no success."""
+    if head.status == 404:
+        raise NotFoundError(f"resource not found: {shown(url)}: answer 404 {head.reason}")
+    if head.status not in (200, 204):
+        raise FetchError(f"failed to fetch resource: {shown(url)}: answer {head.status} {head.reason}")
+
+
+def ask(request: Request, body: Body, *, transport: Transport) -> Head:
+    """Sends ``request``; the head of the answer is returned, and what follows a good one is written to ``body``.
+
+    Tries again after any network error (a network that is not up yet is one), any answer of 500 and above and those
+    that the request names, waiting 200 ms, doubled up to 5 s, until the transport's total time is over. Raises
+    ``NetworkError`` then, and ``NeedsNetworkError`` where there may be none.
+    """
+    name = shown(request.url)
+    if transport.offline and request.context is None:
+        raise NeedsNetworkError(f"resource requires networking: {name}")
+    patience = Patience(name, clock=transport.machine.clock, log=transport.log, total_seconds=transport.total_seconds)
+    attempt = 0
+    while True:
+        attempt += 1
+        transport.log.info(f"{request.method} {name}: attempt #{attempt}")
+        try:
+            head = _followed(request, body, transport=transport, patience=patience)
+        except OSError as error:
+            problem = str(error.strerror or error) or type(error).__name__
+            if request.attempts == attempt:
+                raise UnreachableError(f"failed to fetch resource: {name}: {problem}") from error
+        else:
+            transport.log.info(f"{request.method} result: {head.reason or head.status}")
+            if head.status < _SERVER_ERRORS and head.status not in request.worth_retrying:
+                return head
+            problem = f"answer {head.status} {head.reason}"
+            if request.attempts == attempt:
+                return head
+        transport.log.info(f"{request.method} error: {problem}")
+        patience.again(problem)
+        body.restart()
+
+
+def _followed(request: Request, body: Body, *, transport: Transport, patience: Patience) -> Head:
+    """The answer to ``request`` at the end of all redirects. Raises ``OSError``."""
+    for _ in range(_MOST_REDIRECTS + 1):
+        head = _exchange(request, body, transport=transport, patience=patience)
+        location = head.headers.get("location")
+        if not request.follows_redirects or head.status not in _REDIRECTS or not location:
+            return head
+        method = request.method
+        if head.status in _REDIRECTS_TO_GET and method != "HEAD":
+            method = "GET"
+        url = joined(take_apart(request.url), location)
+        request = replace(request, url=url, method=method, headers={})
+    raise FetchError(f"stopped after {_MOST_REDIRECTS} redirects: {shown(request.url)}")
+
+
+def _exchange(request: Request, body: Body, *, transport: Transport, patience: Patience) -> Head:
+    """One request and its answer."""
+    address = take_apart(request.url)
+    if address.scheme not in ("http", "https"):
+        raise FetchError(f"unsupported source scheme: not an HTTP URL: {shown(request.url)}")
+    proxy = _proxy_for(address, transport)
+    connection = _connected(request, address, proxy, transport=transport, patience=patience)
     try:
-        with opener.open(request, timeout=timeout_seconds) as response:
-            if response.status not in (200, 204):
-                raise FetchError(f"{name}: unexpected answer {response.status} {response.reason}")
-            _copy(response, sink)
-    except urllib.error.HTTPError as error:
-        with error:
-            if error.code >= 500:
-                raise _TransientError(f"answer {error.code} {error.reason}") from error
-            if error.code == 404:
-                raise FetchError(f"{name}: not found (404)") from error
-            raise FetchError(f"{name}: answer {error.code} {error.reason}") from error
-    except urllib.error.URLError as error:
-        raise _TransientError(f"{error.reason}") from error
-    except (OSError, http.client.HTTPException) as error:
-        raise _TransientError(f"{error}") from error
+        connection.allow(transport.header_seconds or None)
+        through = proxy is not None and address.scheme == "http"
+        connection.sendall(_message(request, address, proxy if through else None))
+        reader = Reader(connection)
+        head = reader.head()
+        if head.status in (200, 204):
+            for data in reader.body(head, method=request.method):
+                body.write(data)
+                connection.allow(_STALL_SECONDS)
+        return head
+    finally:
+        connection.close()
 
 
-def _copy(response: http.client.HTTPResponse, sink: Sink) -> None:
-    """Writes the body. A body that ends before its announced length is a network error."""
-    announced = response.headers.get("Content-Length", "")
-    got = 0
-    while chunk := response.read(_CHUNK_BYTES):
-        got += len(chunk)
-        sink.write(chunk)
-    if announced.isdigit() and got < int(announced):
-        raise http.client.IncompleteRead(b"", int(announced) - got)
+def _proxy_for(address: Address, transport: Transport) -> Address | None:
+    """The proxy that the config wants for ``address``."""
+    name = transport.proxy.get("httpsProxy" if address.scheme == "https" else "httpProxy", "")
+    if not name:
+        return None
+    rules = transport.proxy.get("noProxy", [])
+    if parts.load(parts.BYPASS).goes_direct(address.host, address.port, rules):
+        return None
+    return take_apart(str(name))
+
+
+def _connected(
+    request: Request, address: Address, proxy: Address | None, *, transport: Transport, patience: Patience
+) -> TimedConnection:
+    """A connection to ``address``, through ``proxy`` if there is one, secured if it has to be."""
+    network: Network = transport.machine.network or parts.load(parts.NETWORK).SystemNetwork()
+    hop = proxy or address
+    limits = [seconds for seconds in (request.connect_seconds, patience.left_seconds) if seconds is not None]
+    if request.context is not None:
+        raw = network.connect_context(request.context, address.port, low_port=request.low_port)
+    else:
+        raw = network.connect(hop.host, hop.port, timeout_seconds=min(limits), low_port=request.low_port)
+    timed = TimedConnection(raw, clock=transport.machine.clock, left_seconds=lambda: patience.left_seconds)
+    try:
+        timed.allow(_HANDSHAKE_SECONDS)
+        if hop.scheme == "https":
+            timed.secure(network, transport, host=hop.host)
+        if proxy is not None and address.scheme == "https":
+            _tunnel(timed, address, proxy)
+            timed.secure(network, transport, host=address.host)
+    except BaseException:
+        timed.close()
+        raise
+    return timed
+
+
+def _tunnel(connection: TimedConnection, address: Address, proxy: Address) -> None:
+    """Has ``proxy`` pass on what follows to ``address``."""
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    lines = [f"CONNECT {host}:{address.port} HTTP/1.1", f"Host: {host}:{address.port}", *_proxy_authorization(proxy)]
+    connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+    head = Reader(connection, ahead=False).head()
+    if head.status != 200:
+        raise BrokenOffError(f"the proxy {proxy.authority} answered {head.status} {head.reason}")
+
+
+def _basic(address: Address) -> str:
+    return "Basic " + b2a_base64(f"{address.user}:{address.password}".encode(), newline=False).decode()
+
+
+def _proxy_authorization(proxy: Address) -> list[str]:
+    return [f"Proxy-Authorization: {_basic(proxy)}"] if proxy.user else []
+
+
+def _message(request: Request, address: Address, proxy: Address | None) -> bytes:
+    """The request as it is sent: to ``proxy``, which needs the whole URL, or else to the server itself."""
+    headers = {"Host": address.authority, **_DEFAULT_HEADERS}
+    if address.user:
+        headers["Authorization"] = _basic(address)
+    if request.body or request.method in ("PUT", "POST"):
+        headers["Content-Length"] = str(len(request.body))
+    for name, value in request.headers.items():
+        headers["-".join(word.capitalize() for word in name.split("-"))] = value
+    lines = [f"{request.method} {address.target if proxy is None else address.url} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if proxy is not None:
+        lines += _proxy_authorization(proxy)
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8") + request.body

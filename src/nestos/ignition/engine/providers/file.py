@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from nestos.ignition.engine.job import Job
-from nestos.ignition.engine.transport import FetchError
+from nestos.ignition.engine.transport import FetchError, Transport
 
 _VARIABLE = "IGNITION_CONFIG_FILE"
 _DEFAULT = "config.ign"
 
 
-def fetch_config(job: Job) -> bytes | None:
+def fetch_config(job: Job, *, transport: Transport) -> bytes | None:
     """The content of the file that ``IGNITION_CONFIG_FILE`` names, else of ``config.ign``."""
-    path = Path(job.machine.environment.get(_VARIABLE, _DEFAULT))
+    del transport
+    path = Path(job.machine.environment.get(_VARIABLE) or _DEFAULT)
     job.log.info(f'using config file at "{path}"')
     try:
         return path.read_bytes()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from nestos.ignition.engine.job import Job
+from nestos.ignition.engine.transport import Transport
 
 
-def fetch_config(job: Job) -> bytes | None:
+def fetch_config(job: Job, *, transport: Transport) -> bytes | None:
     """None: there is nothing to ask."""
+    del transport
     job.log.info("no config provided by the platform")
     return None

@@ -10,8 +10,9 @@ from nestos.ignition.engine.transport import Transport
 
 def run(job: Job) -> None:
     """Leaves the config and the state."""
-    transport = Transport(machine=job.machine, log=job.log, total_seconds=job.settings.fetch_timeout_seconds, proxy={})
+    transport = Transport.of(job, total_seconds=job.settings.fetch_timeout_seconds)
     keep(job, acquire(job, transport=transport))
+    job.log.info("fetch complete")
 
 
 def keep(job: Job, acquired: Acquired) -> None:
@@ -24,9 +25,10 @@ def keep(job: Job, acquired: Acquired) -> None:
         return
     journal = parts.load(parts.JOURNAL)
     for entry in acquired.sources:
+        referenced = "referenced " if entry["referenced"] else ""
         journal.send(
             job.machine.journal_socket,
-            f"fetched {entry['kind']} config from {entry['source']}",
+            f'fetched {referenced}{entry["kind"]} config from "{entry["source"]}"',
             message_id=journal.CONFIG_FETCHED,
             IGNITION_CONFIG_TYPE=entry["kind"],
             IGNITION_CONFIG_SRC=entry["source"],

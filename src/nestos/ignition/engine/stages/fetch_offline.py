@@ -10,7 +10,7 @@ from nestos.ignition.engine.transport import NeedsNetworkError, Transport, needs
 
 def run(job: Job) -> None:
     """Leaves the config, or the flag that asks for a network, or both if only its files need one."""
-    transport = Transport(machine=job.machine, log=job.log, offline=True, proxy={})
+    transport = Transport.of(job, offline=True, total_seconds=job.settings.fetch_timeout_seconds)
     try:
         acquired = acquire(job, transport=transport)
     except NeedsNetworkError as error:

@@ -13,7 +13,7 @@ from nestos.ignition.engine.transport import Transport
 def run(job: Job) -> None:
     """Writes everything into the root, and to the disk."""
     config = job.read_config()
-    transport = Transport(machine=job.machine, log=job.log, proxy={}).configured(config)
+    transport = Transport.of(job).configured(config)
     with job.log.within("passwd"):
         write_passwd(job, config.get("passwd", {}))
     with job.log.within("storage"):

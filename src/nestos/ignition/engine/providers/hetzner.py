@@ -1,0 +1,7 @@
+"""Hetzner Cloud: the config is the user data of the server."""
+
+from __future__ import annotations
+
+from nestos.ignition.engine.providers.sources.metadata import UserData
+
+fetch_config = UserData(url="http://169.254.169.254/hetzner/v1/userdata")
