@@ -38,7 +38,7 @@ def real(device: str | Path) -> Path | None:
 
 
 def wait(job: Job, devices: Sequence[str], *, keys: Sequence[str]) -> None:
-    """Waits until every device is there and udev is done with it, and makes its alias. Raises ``StorageError``.
+    """Waits until every device is there and udev is done with it. Raises ``StorageError``.
 
     ``keys``: where the config names them, for the error.
     """
@@ -56,8 +56,6 @@ def wait(job: Job, devices: Sequence[str], *, keys: Sequence[str]) -> None:
                 f"{named}: there is no such device, after {_WAIT_SECONDS} s",
                 hint="check the path, and that the disk is attached; names below /dev/disk do not depend on the order",
             )
-    for device in devices:
-        _make_alias(job, device)
 
 
 def absent(devices: Iterable[str]) -> list[str]:
@@ -65,15 +63,15 @@ def absent(devices: Iterable[str]) -> list[str]:
     return [device for device in devices if real(device) is None]
 
 
-def _make_alias(job: Job, device: str) -> None:
-    # Links below /dev/disk may vanish for a moment while the device changes; these stay, for later stages too.
-    target = real(device)
-    if target is None:
-        raise StorageError(f"{device} was there and is gone")
-    alias = job.machine.top / _ALIASES / device.lstrip("/")
-    alias.parent.mkdir(mode=_ALIAS_FOLDER_MODE, parents=True, exist_ok=True)
-    alias.unlink(missing_ok=True)
-    alias.symlink_to(target)
+def make_aliases(job: Job, devices: Iterable[str]) -> None:
+    """Makes links that lead to the devices as they are now, whatever becomes of links below /dev/disk."""
+    for device in devices:
+        target = real(device)
+        if target is not None:
+            alias = job.machine.top / _ALIASES / device.lstrip("/")
+            alias.parent.mkdir(mode=_ALIAS_FOLDER_MODE, parents=True, exist_ok=True)
+            alias.unlink(missing_ok=True)
+            alias.symlink_to(target)
 
 
 def resolved(device: str) -> Path:

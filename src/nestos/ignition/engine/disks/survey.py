@@ -7,7 +7,7 @@ them, programs, keys. Where a device comes into being only by an earlier step, a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,8 +133,8 @@ def execute(
     *,
     accepted: Sequence[int] = (0,),
     secrets: Sequence[str] = (),
-    stdin: str | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Completed:
     """Runs a program and leaves its command line in the log."""
     job.log.debug(f"executing: {printable(command, secrets=secrets)}")
-    return job.machine.runner(command, accepted=accepted, secrets=secrets, stdin=stdin)
+    return job.machine.runner(command, accepted=accepted, secrets=secrets, environment=environment)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from nestos.ignition.engine.disks import arrays, filesystems, partitions
+from nestos.ignition.engine.disks import arrays, filesystems, partitions, volumes
+from nestos.ignition.engine.disks.devices import make_aliases
 from nestos.ignition.engine.disks.survey import Survey
 from nestos.ignition.engine.job import Job
+from nestos.ignition.spec.model import Storage
 
 
 def run(job: Job) -> None:
@@ -16,6 +18,7 @@ def run(job: Job) -> None:
     for step in planned.steps:
         with job.log.operation("; ".join(step.sentences)):
             step.act()
+    make_aliases(job, _devices(job.read_config().get("storage", {})))
 
 
 def plan(job: Job) -> list[str]:
@@ -27,6 +30,13 @@ def plan(job: Job) -> list[str]:
     return [sentence for step in planned.steps for sentence in step.sentences]
 
 
+def _devices(storage: Storage) -> list[str]:
+    """Every device that the config names."""
+    named = [*storage.get("disks", []), *storage.get("luks", []), *storage.get("filesystems", [])]
+    members = [device for array in storage.get("raid", []) for device in array.get("devices", [])]
+    return [device for entry in named if (device := entry.get("device"))] + members
+
+
 def _planned(job: Job) -> Survey | None:
     """The plan; none without anything to do, because asking udev about devices takes time."""
     storage = job.read_config().get("storage", {})
@@ -35,5 +45,6 @@ def _planned(job: Job) -> Survey | None:
     survey = Survey(job=job, state=job.read_state())
     partitions.survey(survey, storage.get("disks", []))
     arrays.survey(survey, storage.get("raid", []))
+    volumes.survey(survey, storage.get("luks", []))
     filesystems.survey(survey, storage.get("filesystems", []))
     return survey
