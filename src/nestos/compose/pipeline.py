@@ -25,7 +25,6 @@ from nestos.host import space
 from nestos.host.packages import sources
 from nestos.host.packages.apt import AptBackend
 from nestos.host.packages.backend import AccountFiles, Package, PackageSource, Request, Resolution
-from nestos.host.toolbox import Toolbox
 from nestos.ostree.repository import Repository
 from nestos.wire import lockfile
 from nestos.wire.lockfile import Locked, Lockfile
@@ -85,16 +84,19 @@ def compose(path: Path, *, workspace: Workspace, options: Options, progress: Pro
 def _compose(manifest: Manifest, *, workspace: Workspace, options: Options, progress: Progress) -> Composed:
     toolbox = tools.ensure(workspace.home, progress=progress).with_binds(*workspace.places, network=True)
     key = keys.ensure(workspace.folder("keys"), runner=toolbox, wanted=manifest.gpg_key or "")
+    shaping = tools.shaping(toolbox.root)
+    if options.lock is not None:
+        _compare_tools(shaping, options.lock, progress=progress)
     backend = AptBackend(runner=toolbox, work=workspace.folder("apt"), pool=workspace.folder("pool"))
     resolution = _resolution(manifest, workspace=workspace, options=options, backend=backend, progress=progress)
     table = tree.accounts_of(manifest)
     packages_digest = _packages_digest(resolution, accounts=repr(table))
-    name = _build_name(manifest, packages_digest, key=key, toolbox=toolbox)
+    name = _build_name(manifest, packages_digest, key=key, shaping=shaping)
     folder = workspace.builds(manifest.ref) / name
     ready = release.load(folder)
     if ready is not None and _is_stored(ready.commit, workspace.repository):
         progress.say(f"{manifest.ref} {ready.version}: built before, nothing changed")
-        return Composed(release=ready, folder=folder, lock=lock_of(resolution))
+        return Composed(release=ready, folder=folder, lock=lock_of(resolution, shaping=shaping))
     root = workspace.folder("roots") / packages_digest[:24]
     space.require(workspace.home, need_bytes=_room(resolution, has_root=root.exists()), what="the compose")
     if not root.exists():
@@ -126,14 +128,29 @@ def _compose(manifest: Manifest, *, workspace: Workspace, options: Options, prog
         progress=progress,
     )
     shutil.rmtree(folder / "tree")
-    return Composed(release=done, folder=folder, lock=lock_of(resolution))
+    return Composed(release=done, folder=folder, lock=lock_of(resolution, shaping=shaping))
 
 
-def lock_of(resolution: Resolution) -> Lockfile:
-    """The lock that pins every package of ``resolution``."""
+def lock_of(resolution: Resolution, *, shaping: Mapping[str, str]) -> Lockfile:
+    """The lock that pins every package of ``resolution``; it tells the versions of the tools too."""
     stamp = datetime.fromtimestamp(resolution.timestamp, UTC).isoformat()
-    packages = {p.name: Locked(evra=f"{p.version}.{p.architecture}", digest=p.digest) for p in resolution.packages}
-    return Lockfile(packages=packages, metadata={"generated": stamp})
+    return Lockfile(packages=_locked(resolution), metadata={"generated": stamp, "tools": dict(shaping)})
+
+
+def _locked(resolution: Resolution) -> dict[str, Locked]:
+    return {p.name: Locked(evra=f"{p.version}.{p.architecture}", digest=p.digest) for p in resolution.packages}
+
+
+def _compare_tools(shaping: Mapping[str, str], lock: Lockfile, *, progress: Progress) -> None:
+    """Says where the tools are not those that the lock was made with: the archive may no longer have them."""
+    told = lock.metadata.get("tools")
+    locked = told if isinstance(told, dict) else {}
+    for name, version in sorted(locked.items()):
+        if (present := shaping.get(name, "none")) != version:
+            progress.say(
+                f"warning: the lock file was made with {name} {version}, the tools tree has {present}: "
+                "same packages, but the image may differ"
+            )
 
 
 def _install(
@@ -164,7 +181,7 @@ def _resolution(
     )
     kept = workspace.folder("resolutions") / f"{hashlib.sha256(repr(request).encode()).hexdigest()[:24]}.json"
     # Packages that the archive has since replaced can still be composed from the pool, by the lock they were in.
-    known = kept if options.lock is None else kept.with_name(_lock_name(options.lock))
+    known = kept if options.lock is None else kept.with_name(_lock_name(options.lock.packages))
     if known.exists() and not options.refresh:
         document = json.loads(known.read_text())
         packages = tuple(Package(**entry) for entry in document["packages"])
@@ -175,17 +192,17 @@ def _resolution(
         _check_lock(found, options.lock)
     text = json.dumps(asdict(found))
     durable.write_text(kept, text)
-    durable.write_text(kept.with_name(_lock_name(lock_of(found))), text)
+    durable.write_text(kept.with_name(_lock_name(_locked(found))), text)
     return found
 
 
-def _lock_name(lock: Lockfile) -> str:
-    packages = sorted((name, entry.evra, entry.digest) for name, entry in lock.packages.items())
-    return f"lock-{hashlib.sha256(repr(packages).encode()).hexdigest()[:24]}.json"
+def _lock_name(packages: Mapping[str, Locked]) -> str:
+    entries = sorted((name, entry.evra, entry.digest) for name, entry in packages.items())
+    return f"lock-{hashlib.sha256(repr(entries).encode()).hexdigest()[:24]}.json"
 
 
 def _check_lock(found: Resolution, lock: Lockfile) -> None:
-    loose = lockfile.unlocked(lock_of(found).packages, lock)
+    loose = lockfile.unlocked(_locked(found), lock)
     if loose:
         raise InputError(
             "the lock file does not fix this compose:\n" + "\n".join(f"  {item}" for item in loose),
@@ -211,14 +228,14 @@ def _packages_digest(resolution: Resolution, *, accounts: str) -> str:
     return hashlib.sha256("\n".join([_ROOT_FORMAT, accounts, *lines]).encode()).hexdigest()
 
 
-def _build_name(manifest: Manifest, packages_digest: str, *, key: SigningKey, toolbox: Toolbox) -> str:
+def _build_name(manifest: Manifest, packages_digest: str, *, key: SigningKey, shaping: Mapping[str, str]) -> str:
     parts = [
         manifest_digest(manifest),
         packages_digest,
         product.digest(),
         product.code_digest(*_SHAPING_CODE),
         key.fingerprint,
-        toolbox.root.parent.name,
+        *(f"{name} {version}" for name, version in sorted(shaping.items())),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 

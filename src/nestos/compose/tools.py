@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,6 +59,7 @@ _PACKAGES_BY_MACHINE: dict[str, tuple[str, ...]] = {
     ),
     "aarch64": ("grub-efi-arm64-bin", "ipxe-qemu", "qemu-efi-aarch64", "qemu-system-arm", "qemu-system-data"),
 }
+_SHAPING = ("cpio", "cryptsetup-bin", "erofs-utils", "mmdebstrap", "ostree", "zstd")
 _ROOM_BYTES = 800 << 20  # the tree has 390 MiB; its package files are beside it while it is made
 _DPKG_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -93,6 +95,16 @@ def ensure(cache: Path, *, progress: Progress) -> Toolbox:
                     _compose(home / "root.part", origins, machine=machine)
                     (home / "root.part").rename(root)
     return Toolbox(root)
+
+
+def shaping(root: Path) -> dict[str, str]:
+    """The versions of the packages in the tools tree at ``root`` whose programs shape a commit or a slot image."""
+    found = {}
+    for stanza in (root / "var/lib/dpkg/status").read_text().split("\n\n"):
+        fields = dict(re.findall(r"^(Package|Version): (.*)$", stanza, flags=re.MULTILINE))
+        if fields.get("Package") in _SHAPING:
+            found[fields["Package"]] = fields["Version"]
+    return found
 
 
 def _compose(target: Path, origins: Sequence[PackageSource], *, machine: str) -> None:

@@ -61,7 +61,8 @@ class Factory:
         self.error: BaseException = KeyboardInterrupt()
         self.said = io.StringIO()
         self.runner = Scripted()
-        self.root = Path("/cache/tools/0123/root")
+        self.root = home / "tools"
+        self.use_tools("1.8.6")
         self.key = SigningKey(home=home, fingerprint="F", public=home / "F.gpg")
         self.previous = ""
 
@@ -71,6 +72,10 @@ class Factory:
             raise self.error
 
     # The tools tree
+
+    def use_tools(self, erofs: str) -> None:
+        status = f"Package: erofs-utils\nVersion: {erofs}\n\nPackage: sed\nVersion: 4\n"
+        plant(self.root, {"var/lib/dpkg/status": status})
 
     def with_binds(self, *binds: Path, network: bool = False) -> Factory:
         return self
@@ -171,7 +176,7 @@ def test_a_second_one_does_nothing(factory: Factory) -> None:
         (lambda f: f.manifest.write_text(MANIFEST + "units: [ssh.service]\n"), ["tree", "publish"]),
         (lambda f: f.manifest.write_text(MANIFEST.replace("[less]", "[less, jq]")), ["resolve", "tree", "publish"]),
         (lambda f: setattr(f, "key", replace(f.key, fingerprint="G")), ["tree", "publish"]),
-        (lambda f: setattr(f, "root", Path("/cache/tools/4567/root")), ["tree", "publish"]),
+        (lambda f: f.use_tools("1.9"), ["tree", "publish"]),
         (lambda f: shutil.rmtree(f.workspace.repository), ["tree", "publish"]),
         (lambda f: f.manifest.write_text(MANIFEST + "# a comment\n"), []),
     ],
@@ -248,6 +253,15 @@ def test_a_lock_that_does_not_fix_the_compose_names_each_package(factory: Factor
     assert names == ["jq", "less", "zstd"]
     assert "--write-lock" in caught.value.hint
     assert factory.left == set()
+
+
+def test_other_tools_build_anew_and_are_told_where_a_lock_names_them(factory: Factory) -> None:
+    first = factory.compose()
+    assert first.lock.metadata["tools"] == {"erofs-utils": "1.8.6"}
+    factory.use_tools("1.9")
+    factory.compose(lock=first.lock)
+    assert "made with erofs-utils 1.8.6, the tools tree has 1.9" in factory.said.getvalue()
+    assert "tree" in factory.did
 
 
 # Versions
@@ -355,6 +369,7 @@ def test_a_disk_that_fills_up_all_the_same_is_named(factory: Factory) -> None:
 
 
 def test_a_lock_file_holds_version_architecture_and_digest() -> None:
-    found = pipeline.lock_of(Resolution(packages=(package("less", "1:2"),), timestamp=0))
+    resolution = Resolution(packages=(package("less", "1:2"),), timestamp=0)
+    found = pipeline.lock_of(resolution, shaping={"zstd": "1.5"})
     assert found.packages == {"less": Locked(evra="1:2.amd64", digest=package("less", "1:2").digest)}
-    assert json.dumps(found.metadata) == '{"generated": "1970-01-01T00:00:00+00:00"}'
+    assert json.dumps(found.metadata) == '{"generated": "1970-01-01T00:00:00+00:00", "tools": {"zstd": "1.5"}}'

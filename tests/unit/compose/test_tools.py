@@ -137,3 +137,10 @@ def test_a_machine_without_tools_is_named(tmp_path: Path, host: Host) -> None:
     host.machine = "riscv64"
     with pytest.raises(InputError, match="type riscv64 cannot compose; these can: x86_64, aarch64"):
         ensure(tmp_path)
+
+
+def test_only_programs_that_shape_the_image_are_pinned(tmp_path: Path) -> None:
+    status = "Package: erofs-utils\nStatus: install ok installed\nVersion: 1.8.6-1\n\nPackage: fdisk\nVersion: 2.41\n\n"
+    (tmp_path / "var/lib/dpkg").mkdir(parents=True)
+    (tmp_path / "var/lib/dpkg/status").write_text(status)
+    assert tools.shaping(tmp_path) == {"erofs-utils": "1.8.6-1"}
