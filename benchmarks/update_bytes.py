@@ -71,8 +71,8 @@ def run(bench: Bench) -> Result:
 
 def _measure(bench: Bench, update: _Update, *, prefix: str) -> list[str]:
     """Samples of one update; returns what is to be said about it."""
-    old = bench.release(_EDITION, lock=lock_of(update.old)).release
-    new = bench.release(_EDITION, lock=lock_of(update.new)).release
+    old = bench.release(_EDITION, lock=lock_of(update.old, shaping={})).release
+    new = bench.release(_EDITION, lock=lock_of(update.new, shaping={})).release
     toolbox = bench.tools(bench.folder, network=True)
     server_side = Repository(bench.workspace.home / "benchmarks/repo", runner=toolbox)
     changed = _changed_files(server_side, old, new, folder=bench.folder, bench=bench)

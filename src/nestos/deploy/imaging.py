@@ -7,11 +7,11 @@ running system has, mkfs.erofs runs inside the release's tree.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import Unpack
 
-from nestos.host.process import Completed, Runner
+from nestos.host.process import Completed, Runner, RunOptions
 
 _INSIDE = "/run"  # a folder that every tree has and that holds nothing
 
@@ -26,29 +26,11 @@ class ToolsOfTree:
         self._runner = runner
         self._staging = staging
 
-    def __call__(
-        self,
-        command: Sequence[str | os.PathLike[str]],
-        /,
-        *,
-        environment: Mapping[str, str] | None = None,
-        stdin: str | bytes | None = None,
-        cwd: Path | None = None,
-        timeout_seconds: float | None = None,
-        accepted: Sequence[int] = (0,),
-        secrets: Sequence[str] = (),
-        output: IO[bytes] | None = None,
-    ) -> Completed:
+    def __call__(self, command: Sequence[str | os.PathLike[str]], /, **options: Unpack[RunOptions]) -> Completed:
         """As ``process.run``."""
         return self._runner(
             self._inside(command) if os.fspath(command[0]) == "mkfs.erofs" else command,
-            environment=environment,
-            stdin=stdin,
-            cwd=cwd,
-            timeout_seconds=timeout_seconds,
-            accepted=accepted,
-            secrets=secrets,
-            output=output,
+            **options,
         )
 
     def _inside(self, command: Sequence[str | os.PathLike[str]]) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Unpack
 
 from nestos.base.errors import (
     CommandError,
@@ -28,7 +28,7 @@ from nestos.base.log import Progress
 from nestos.deploy import config, release
 from nestos.deploy.node import Node
 from nestos.deploy.release import Release
-from nestos.host.process import Completed, Runner
+from nestos.host.process import Completed, Runner, RunOptions
 from nestos.ostree.repository import Repository
 
 REMOTE = "nestos"
@@ -250,28 +250,10 @@ class BelowMounts:
         self._runner = runner
         self._view = view
 
-    def __call__(
-        self,
-        command: Sequence[str | os.PathLike[str]],
-        /,
-        *,
-        environment: Mapping[str, str] | None = None,
-        stdin: str | bytes | None = None,
-        cwd: Path | None = None,
-        timeout_seconds: float | None = None,
-        accepted: Sequence[int] = (0,),
-        secrets: Sequence[str] = (),
-        output: IO[bytes] | None = None,
-    ) -> Completed:
+    def __call__(self, command: Sequence[str | os.PathLike[str]], /, **options: Unpack[RunOptions]) -> Completed:
         """As ``process.run``; the mount ends with the command, however that ends."""
         script = 'mount --bind / "$1" && shift && exec "$@"'
         return self._runner(
             ["unshare", "--mount", "--propagation=private", "sh", "-c", script, "below-mounts", self._view, *command],
-            environment=environment,
-            stdin=stdin,
-            cwd=cwd,
-            timeout_seconds=timeout_seconds,
-            accepted=accepted,
-            secrets=secrets,
-            output=output,
+            **options,
         )

@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol, TypeAlias
+from typing import IO, Protocol, TypeAlias, TypedDict, Unpack
 
 from nestos.base.errors import CommandError
 
@@ -37,22 +37,22 @@ class Completed:
     stderr: str
 
 
+class RunOptions(TypedDict, total=False):
+    """The options of ``run``."""
+
+    environment: Mapping[str, str] | None
+    stdin: str | bytes | None
+    cwd: Path | None
+    timeout_seconds: float | None
+    accepted: Sequence[int]
+    secrets: Sequence[str]
+    output: IO[bytes] | None
+
+
 class Runner(Protocol):
     """What code that needs a process asks for; ``run`` below is the real one."""
 
-    def __call__(
-        self,
-        command: Sequence[str | os.PathLike[str]],
-        /,
-        *,
-        environment: Mapping[str, str] | None = None,
-        stdin: str | bytes | None = None,
-        cwd: Path | None = None,
-        timeout_seconds: float | None = None,
-        accepted: Sequence[int] = (0,),
-        secrets: Sequence[str] = (),
-        output: IO[bytes] | None = None,
-    ) -> Completed: ...
+    def __call__(self, command: Sequence[str | os.PathLike[str]], /, **options: Unpack[RunOptions]) -> Completed: ...
 
 
 def environment_of(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -8,12 +8,12 @@ one does not know whether it runs on a node or inside the sandbox. The host need
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import Unpack
 
 from nestos.host import process
-from nestos.host.process import Completed
+from nestos.host.process import Completed, RunOptions
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -51,26 +51,8 @@ class Toolbox:
             line += ["--chdir", os.fspath(cwd)]
         return [*line, "--", *(os.fspath(part) for part in command)]
 
-    def __call__(
-        self,
-        command: Sequence[str | os.PathLike[str]],
-        /,
-        *,
-        environment: Mapping[str, str] | None = None,
-        stdin: str | bytes | None = None,
-        cwd: Path | None = None,
-        timeout_seconds: float | None = None,
-        accepted: Sequence[int] = (0,),
-        secrets: Sequence[str] = (),
-        output: IO[bytes] | None = None,
-    ) -> Completed:
+    def __call__(self, command: Sequence[str | os.PathLike[str]], /, **options: Unpack[RunOptions]) -> Completed:
         """As ``process.run``, inside."""
-        return process.run(
-            self.wrap(command, cwd=cwd),
-            environment={"PATH": _PATH, "HOME": "/root", "TMPDIR": "/tmp"} | dict(environment or {}),
-            stdin=stdin,
-            timeout_seconds=timeout_seconds,
-            accepted=accepted,
-            secrets=secrets,
-            output=output,
-        )
+        environment = {"PATH": _PATH, "HOME": "/root", "TMPDIR": "/tmp"} | dict(options.get("environment") or {})
+        inside: RunOptions = {**options, "environment": environment, "cwd": None}
+        return process.run(self.wrap(command, cwd=options.get("cwd")), **inside)

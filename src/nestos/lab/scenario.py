@@ -7,6 +7,7 @@ for what it expects, any error of the product's own otherwise. ``runner`` choose
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import threading
 import time
@@ -15,12 +16,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol, Unpack
 
 from nestos.base.errors import InputError, NestosError
 from nestos.base.report import nearest
 from nestos.host import process
-from nestos.host.process import Completed
+from nestos.host.process import Completed, RunOptions
 from nestos.host.toolbox import Toolbox
 from nestos.lab import disks, provision
 from nestos.lab.machine import Machine
@@ -211,32 +212,11 @@ class Transcript:
         self.log = log
         self._runner = runner
 
-    def __call__(
-        self,
-        command: Sequence[Any],
-        /,
-        *,
-        environment: Mapping[str, str] | None = None,
-        stdin: str | bytes | None = None,
-        cwd: Path | None = None,
-        timeout_seconds: float | None = None,
-        accepted: Sequence[int] = (0,),
-        secrets: Sequence[str] = (),
-        output: IO[bytes] | None = None,
-    ) -> Completed:
+    def __call__(self, command: Sequence[str | os.PathLike[str]], /, **options: Unpack[RunOptions]) -> Completed:
         """As ``process.run``."""
-        self._write(f"$ {process.redact(str(command[-1]), secrets=secrets)}\n")
+        self._write(f"$ {process.redact(str(command[-1]), secrets=options.get('secrets', ()))}\n")
         try:
-            done = self._runner(
-                command,
-                environment=environment,
-                stdin=stdin,
-                cwd=cwd,
-                timeout_seconds=timeout_seconds,
-                accepted=accepted,
-                secrets=secrets,
-                output=output,
-            )
+            done = self._runner(command, **options)
         except NestosError as error:
             self._write(f"{error}\n")
             raise

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO, Unpack
 
 from nestos.base.errors import CommandError
 from nestos.base.paths import Root
 from nestos.deploy.config import Settings
 from nestos.deploy.node import Node
-from nestos.host.process import Completed
+from nestos.host.process import Completed, RunOptions
 from nestos.slots import bootstate, install, verity
 from nestos.slots.bootstate import BootState, Slot, SlotState, SlotStatus
 from nestos.slots.disk import BootFilesystem, Deployment, Disk, EnvironmentBlock, EtcStore
@@ -228,24 +228,12 @@ class FakeServer:
     def ran(self, *words: str) -> bool:
         return any(all(word in line for word in words) for line in self.lines)
 
-    def __call__(
-        self,
-        command: Sequence[str | os.PathLike[str]],
-        /,
-        *,
-        environment: Mapping[str, str] | None = None,
-        stdin: str | bytes | None = None,
-        cwd: Path | None = None,
-        timeout_seconds: float | None = None,
-        accepted: Sequence[int] = (0,),
-        secrets: Sequence[str] = (),
-        output: IO[bytes] | None = None,
-    ) -> Completed:
+    def __call__(self, command: Sequence[str | os.PathLike[str]], /, **options: Unpack[RunOptions]) -> Completed:
         line = [os.fspath(part) for part in command]
         self.lines.append(line)
         for words, done in self.answers:
             if all(word in line for word in words):
-                if done.returncode not in accepted:
+                if done.returncode not in options.get("accepted", (0,)):
                     raise CommandError("it failed", returncode=done.returncode, output=done.stderr)
                 return done
         return Completed(returncode=0, stdout=self._play(line), stderr="")

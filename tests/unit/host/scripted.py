@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Unpack
 
 from nestos.base.errors import CommandError
-from nestos.host.process import Completed
+from nestos.host.process import Completed, RunOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,25 +51,17 @@ class Scripted:
         assert len(found) == 1, f"{len(found)} calls with {words}: {self.lines}"
         return found[0]
 
-    def __call__(
-        self,
-        command: Sequence[str | os.PathLike[str]],
-        /,
-        *,
-        environment: Mapping[str, str] | None = None,
-        stdin: str | bytes | None = None,
-        cwd: Path | None = None,
-        timeout_seconds: float | None = None,
-        accepted: Sequence[int] = (0,),
-        secrets: Sequence[str] = (),
-        output: IO[bytes] | None = None,
-    ) -> Completed:
-        call = Call(line=[os.fspath(part) for part in command], environment=dict(environment or {}), cwd=cwd)
+    def __call__(self, command: Sequence[str | os.PathLike[str]], /, **options: Unpack[RunOptions]) -> Completed:
+        call = Call(
+            line=[os.fspath(part) for part in command],
+            environment=dict(options.get("environment") or {}),
+            cwd=options.get("cwd"),
+        )
         self.calls.append(call)
         for words, done, does in self._rules:
             if all(word in call.line for word in words):
                 does(call)
-                if done.returncode not in accepted:
+                if done.returncode not in options.get("accepted", (0,)):
                     text = done.stderr or done.stdout
                     raise CommandError(f"exit status {done.returncode}", returncode=done.returncode, output=text)
                 return done

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import IO
+from collections.abc import Sequence
+from typing import Unpack
 
 from nestos.base.errors import CommandError
-from nestos.host.process import Completed
+from nestos.host.process import Completed, RunOptions
 
 
 class ScriptedRunner:
@@ -24,24 +23,12 @@ class ScriptedRunner:
     def fails(self, *words: str, stderr: str) -> None:
         self.answers(*words, stderr=stderr, returncode=1)
 
-    def __call__(
-        self,
-        command: Sequence[str | os.PathLike[str]],
-        /,
-        *,
-        environment: Mapping[str, str] | None = None,
-        stdin: str | bytes | None = None,
-        cwd: Path | None = None,
-        timeout_seconds: float | None = None,
-        accepted: Sequence[int] = (0,),
-        secrets: Sequence[str] = (),
-        output: IO[bytes] | None = None,
-    ) -> Completed:
+    def __call__(self, command: Sequence[str | os.PathLike[str]], /, **options: Unpack[RunOptions]) -> Completed:
         line = [os.fspath(part) for part in command]
         self.lines.append(line)
         for words, done in self._rules:
             if all(word in line for word in words):
-                if done.returncode not in accepted:
+                if done.returncode not in options.get("accepted", (0,)):
                     raise CommandError("exit status 1", returncode=done.returncode, output=done.stderr)
                 return done
         return Completed(returncode=0, stdout="", stderr="")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import IO
+from collections.abc import Sequence
+from typing import Unpack
 
-from nestos.host.process import Completed
+from nestos.host.process import Completed, RunOptions
 
 
 class Recorder:
@@ -17,22 +16,10 @@ class Recorder:
         self.lines: list[list[str]] = []
         self.environments: list[dict[str, str]] = []
 
-    def __call__(
-        self,
-        command: Sequence[str | os.PathLike[str]],
-        /,
-        *,
-        environment: Mapping[str, str] | None = None,
-        stdin: str | bytes | None = None,
-        cwd: Path | None = None,
-        timeout_seconds: float | None = None,
-        accepted: Sequence[int] = (0,),
-        secrets: Sequence[str] = (),
-        output: IO[bytes] | None = None,
-    ) -> Completed:
+    def __call__(self, command: Sequence[str | os.PathLike[str]], /, **options: Unpack[RunOptions]) -> Completed:
         line = [os.fspath(part) for part in command]
         self.lines.append(line)
-        self.environments.append(dict(environment or {}))
+        self.environments.append(dict(options.get("environment") or {}))
         self.act(line)
         return Completed(returncode=0, stdout="", stderr="")
 
