@@ -22,9 +22,10 @@ from nestos.host import process
 from nestos.host.toolbox import Toolbox
 from nestos.slots import bootstate, install
 from nestos.slots.bootstate import Slot
-from nestos.slots.disk import Deployment, Disk, Payload
+from nestos.slots.disk import Disk, Payload
 from nestos.slots.etc import OverlayEtc
 from nestos.slots.hardware import BlockPartition, BootFolder, EnvironmentFile
+from nestos.wire.deployment import Deployment
 
 _OURS, _OURS_VERIFIED = "nestos, write and flush", "nestos, write, flush and verified read-back"
 _DD, _DD_COMPARED, _DD_VERIFIED = "dd conv=fsync", "dd conv=fsync, then cmp", "dd conv=fsync, then veritysetup verify"

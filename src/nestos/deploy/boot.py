@@ -21,8 +21,9 @@ from nestos.deploy.records import BootFailure, Cause, Denial, Event, Running
 from nestos.deploy.transaction import exclusive
 from nestos.slots import bootstate, image, install
 from nestos.slots.bootstate import BootState, Fallback, Slot, SlotState
-from nestos.slots.disk import Deployment, EtcReport
+from nestos.slots.disk import EtcReport
 from nestos.slots.etc import OverlayEtc
+from nestos.wire.deployment import Deployment
 
 logger = logging.getLogger(__name__)
 

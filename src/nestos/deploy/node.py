@@ -18,7 +18,8 @@ from nestos.host import process
 from nestos.host.process import Runner
 from nestos.slots import install
 from nestos.slots.bootstate import BootState, Slot
-from nestos.slots.disk import BootFilesystem, Deployment, Disk, EnvironmentBlock, EtcStore
+from nestos.slots.disk import BootFilesystem, Disk, EnvironmentBlock, EtcStore
+from nestos.wire.deployment import Deployment
 
 LOCK = "/run/nestos/transaction.lock"
 STATE = "/var/lib/nestos"

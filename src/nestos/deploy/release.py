@@ -12,7 +12,7 @@ from enum import StrEnum
 from nestos.base.errors import StateError, VerificationError
 from nestos.deploy.records import Denial
 from nestos.ostree.commits import Commit
-from nestos.slots.disk import Deployment
+from nestos.wire.deployment import Deployment
 from nestos.wire.version import sort_key
 
 _HASH = re.compile(r"[0-9a-f]{64}")

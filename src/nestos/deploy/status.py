@@ -25,7 +25,7 @@ from nestos.deploy.node import Node, View
 from nestos.deploy.records import BootFailure, Denial, Record
 from nestos.deploy.transaction import Holder, holder
 from nestos.slots.bootstate import BootState, Slot, SlotState
-from nestos.slots.disk import Deployment
+from nestos.wire.deployment import Deployment
 
 SCHEMA = 1
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from nestos.slots.bootstate import Slot
+from nestos.wire.deployment import Deployment
 
 
 class PartitionDevice(Protocol):
@@ -109,26 +110,6 @@ class Disk:
     boot: BootFilesystem
     environment: EnvironmentBlock
     etc: EtcStore
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deployment:
-    """What a slot holds: the content of its ``deployment.json``.
-
-    ``root_hash`` is the dm-verity root hash (hex), ``hash_offset`` where its superblock begins, ``image_size`` the
-    bytes of file system and hash tree, ``kernel_digest`` the SHA-256 (hex) of kernel and initramfs one behind the
-    other, ``timestamp`` the moment of the commit in RFC 3339.
-    """
-
-    version: str
-    commit: str
-    root_hash: str
-    hash_offset: int
-    image_size: int
-    kernel_digest: str
-    ref: str
-    kargs: tuple[str, ...] = ()
-    timestamp: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

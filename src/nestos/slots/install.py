@@ -8,15 +8,16 @@ until the last sector, the slot is ``writing``, and GRUB does not boot it.
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 from nestos.base.errors import NestosError, SpaceError, StateError, VerificationError
 from nestos.host.bootloader import grub
 from nestos.slots import bootstate, image, verity
 from nestos.slots.bootstate import DEFAULT_TRIES, BootState, Fallback, Slot, SlotState
-from nestos.slots.disk import BootFilesystem, Deployment, Disk, EnvironmentBlock, EtcReport, Payload
+from nestos.slots.disk import BootFilesystem, Disk, EnvironmentBlock, EtcReport, Payload
+from nestos.wire import deployment as wire
+from nestos.wire.deployment import Deployment
 
 KERNEL, INITRAMFS, CONFIG, RECORD = "vmlinuz", "initramfs.img", "slot.cfg", "deployment.json"
 DEFAULT_CHUNK_BYTES = 4 * 1024 * 1024
@@ -187,12 +188,10 @@ def read_state(environment: EnvironmentBlock) -> BootState:
 
 def read_deployment(boot: BootFilesystem, slot: Slot) -> Deployment | None:
     """What ``slot`` holds by its record; none when it is missing or torn. Meaningless while the slot is ``writing``."""
-    content = boot.read(_path(slot, RECORD))
+    path = _path(slot, RECORD)
     try:
-        record = json.loads(content or b"")
-        record["kargs"] = tuple(record.get("kargs", ()))
-        return Deployment(**record)
-    except (ValueError, TypeError, AttributeError):
+        return wire.parse((boot.read(path) or b"").decode(), source=path)
+    except (StateError, UnicodeDecodeError):
         return None
 
 
@@ -301,7 +300,7 @@ def _follow_etc(disk: Disk, slot: Slot) -> EtcReport:
 
 def _write_boot_files(target: Target, _progress: Progress) -> None:
     payload, boot = target.payload, target.disk.boot
-    record = json.dumps(asdict(payload.deployment), indent=2) + "\n"
+    record = wire.render(payload.deployment)
     with payload.kernel.open("rb") as kernel:
         boot.write_file(_path(target.slot, KERNEL), kernel)
     with payload.initramfs.open("rb") as initramfs:

@@ -20,7 +20,8 @@ from nestos.deploy.node import Node
 from nestos.host.process import Completed, RunOptions
 from nestos.slots import bootstate, install, verity
 from nestos.slots.bootstate import BootState, Slot, SlotState, SlotStatus
-from nestos.slots.disk import BootFilesystem, Deployment, Disk, EnvironmentBlock, EtcStore
+from nestos.slots.disk import BootFilesystem, Disk, EnvironmentBlock, EtcStore
+from nestos.wire.deployment import Deployment
 from tests.unit.ostree import recorded
 from tests.unit.slots.releases import slot_bytes
 

@@ -12,7 +12,7 @@ from nestos.deploy.node import Node
 from nestos.deploy.records import Cause, Denial, Event, Running
 from nestos.deploy.transaction import exclusive
 from nestos.slots.bootstate import BootState, Slot, SlotState, SlotStatus
-from nestos.slots.disk import Deployment
+from nestos.wire.deployment import Deployment
 from tests.unit.deploy.fakes import GOOD, FakeMachine, FakeServer, made, node, running_a
 
 OLD, NEW = made("1", day=1).deployment, made("2", day=2).deployment

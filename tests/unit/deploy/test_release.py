@@ -10,7 +10,7 @@ from nestos.deploy import release
 from nestos.deploy.records import Denial
 from nestos.deploy.release import Release, Situation, Verdict
 from nestos.ostree.commits import Commit
-from nestos.slots.disk import Deployment
+from nestos.wire.deployment import Deployment
 from tests.unit.deploy.fakes import REF, Made, made
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from nestos.host.bootloader import grub
 from nestos.slots import install, verity
-from nestos.slots.disk import Deployment, Payload
+from nestos.slots.disk import Payload
+from nestos.wire.deployment import Deployment, render
 
 OLD_ETC, PREVIOUS_ETC, EDITED_ETC = b"the running node's own files.", b"files of before.", b"edited after staging."
 DATA_BLOCKS = 5
@@ -90,7 +90,7 @@ def version(name: str, folder: Path, *, etc: set[bytes]) -> Version:
             install.KERNEL: kernel,
             install.INITRAMFS: initramfs,
             install.CONFIG: config.encode(),
-            install.RECORD: (json.dumps(asdict(deployment), indent=2) + "\n").encode(),
+            install.RECORD: render(deployment).encode(),
         },
         etc=frozenset(etc),
         payload=Payload(

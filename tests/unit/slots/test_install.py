@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from nestos.base.errors import InputError, NestosError, SpaceError, StateError, 
 from nestos.slots import bootstate, install
 from nestos.slots.bootstate import BootState, Slot, SlotState
 from nestos.slots.disk import Disk, Payload
+from nestos.wire.deployment import render
 from tests.unit.slots import scenarios
 from tests.unit.slots.crash_sweep import Block, initial
 from tests.unit.slots.releases import Releases, releases
@@ -165,6 +167,13 @@ def test_a_torn_record_is_as_good_as_none(content: bytes, made: Releases, monkey
     disk: Disk = machine(made).disk(passive=Slot.B)
     monkeypatch.setattr(disk.boot, "read", lambda path: content)
     assert install.read_deployment(disk.boot, Slot.B) is None
+
+
+def test_a_record_that_a_newer_version_wrote_can_be_read(made: Releases, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = machine(made).disk(passive=Slot.B)
+    record = json.loads(render(made.new.payload.deployment)) | {"added": "later"}
+    monkeypatch.setattr(disk.boot, "read", lambda path: json.dumps(record).encode())
+    assert install.read_deployment(disk.boot, Slot.B) == made.new.payload.deployment
 
 
 def test_a_judgement_over_a_damaged_block_writes_a_new_one() -> None:
