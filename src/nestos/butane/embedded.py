@@ -1,31 +1,45 @@
-"""Text of units and keys that lies in local files, and the check of modes: hooks of their tables."""
+"""Text of units and keys that lies in local files, and the check of modes: rules and hooks of their tables."""
 
 from __future__ import annotations
 
 import re
 
-from nestos.butane.local_files import LocalFileError
-from nestos.butane.site import Site
+from nestos.butane.local_files import NO_FILES_DIR, LocalFileError
+from nestos.butane.site import Check, Site
 
 TOO_MANY_CONTENTS = "only one of the following can be set: contents, contents_local"
 DECIMAL_MODE = "unreasonable mode would be reasonable if specified in octal; remember to add a leading zero"
 
 
+def check_contents(check: Check) -> None:
+    """Rule of a unit or drop-in: its text is written here or lies in a file."""
+    if "contents_local" in check.values and "contents" in check.values:
+        check.error(TOO_MANY_CONTENTS, "contents_local")
+
+
 def embed_contents(site: Site) -> None:
     """Hook of a unit or drop-in: ``contents_local`` becomes ``contents``."""
     name = site.values.get("contents_local")
-    if name is not None and "contents" in site.values:
-        site.error(TOO_MANY_CONTENTS, "contents_local")
-    elif name:
-        try:
-            site.made("contents", site.run.files.read_text(name), by=("contents_local",))
-        except LocalFileError as error:
-            site.error(str(error), "contents_local")
+    if not name:
+        return
+    try:
+        site.made("contents", site.run.files.read_text(name), by=("contents_local",))
+    except LocalFileError as error:
+        site.error(str(error), "contents_local")
 
 
 def embed_keys(site: Site) -> None:
     """Hook of a user: each line of the files in ``ssh_authorized_keys_local`` is a key behind those written out."""
     names = site.values.get("ssh_authorized_keys_local", [])
+    if not names:
+        return
+    site.run.origins[(*site.target, "sshAuthorizedKeys")] = (
+        *site.source,
+        "ssh_authorized_keys_local",
+    )
+    if not site.run.files.are_allowed:
+        site.error(NO_FILES_DIR, "ssh_authorized_keys_local")
+        return
     keys = list(site.values.get("ssh_authorized_keys", []))
     for index, name in enumerate(names):
         by = ("ssh_authorized_keys_local", index)
@@ -35,29 +49,32 @@ def embed_keys(site: Site) -> None:
             site.error(str(error), *by)
             continue
         for line in filter(None, lines):
-            site.run.origins[(*site.target, "sshAuthorizedKeys", len(keys))] = (*site.source, *by)
+            site.run.origins[(*site.target, "sshAuthorizedKeys", len(keys))] = (
+                *site.source,
+                *by,
+            )
             keys.append(line)
-    if names and keys:
+    if keys:
         site.out["sshAuthorizedKeys"] = keys
 
 
-def check_file_mode(site: Site) -> None:
-    """Hook of a file: warns of a mode that was meant to be octal."""
-    _check_mode(site, directory=False)
+def check_file_mode(check: Check) -> None:
+    """Rule of a file: warns of a mode that was meant to be octal."""
+    _check_mode(check, directory=False)
 
 
-def check_directory_mode(site: Site) -> None:
-    """Hook of a directory: warns of a mode that was meant to be octal."""
-    _check_mode(site, directory=True)
+def check_directory_mode(check: Check) -> None:
+    """Rule of a directory: warns of a mode that was meant to be octal."""
+    _check_mode(check, directory=True)
 
 
-def _check_mode(site: Site, *, directory: bool) -> None:
-    mode = site.values.get("mode")
+def _check_mode(check: Check, *, directory: bool) -> None:
+    mode = check.values.get("mode")
     if mode is None or not re.fullmatch(r"[0-7]{1,4}", str(mode)):
         return
     meant = int(str(mode), 8)
     if not _is_usual(mode, directory=directory) and _is_usual(meant, directory=directory):
-        site.warning(DECIMAL_MODE, "mode")
+        check.warning(DECIMAL_MODE, "mode")
 
 
 def _is_usual(mode: int, *, directory: bool) -> bool:

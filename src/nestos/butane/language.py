@@ -1,221 +1,284 @@
 """The base language as tables: everything that all variants share, and the version of it that brought each key.
 
-Versions here are those of Butane's own base: 1 speaks Ignition 3.0, 2 3.1, 3 3.2, 4 3.3, 5 3.4 and 6 3.5. They
-are frozen: a new one only adds keys. Order of keys is the order of the result.
+Versions here are those of Butane's own base: 1 speaks Ignition 3.0, 2 3.1 and so on up to 8, which speaks the
+experimental successor of 3.6. They are frozen: a new one only adds keys. Order of keys is the order of findings.
+The part under ``storage`` is in ``storage_language``.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from nestos.butane.embedded import check_contents, embed_contents, embed_keys
+from nestos.butane.quadlets import QUADLETS
+from nestos.butane.resources import REFERENCES, resource_table
+from nestos.butane.schema import ALWAYS, Field, ListOf, Scalar, Table, key
+from nestos.butane.storage_language import STORAGE
 
-from nestos.butane.embedded import check_directory_mode, check_file_mode, embed_contents, embed_keys
-from nestos.butane.mounts import add_units, request_unit
-from nestos.butane.resources import embed
-from nestos.butane.schema import Field, Kind, ListOf, Scalar, Table, key
-from nestos.butane.site import Site
-from nestos.butane.trees import add_trees, request_tree
+IGNITION_OF = {
+    1: "3.0.0",
+    2: "3.1.0",
+    3: "3.2.0",
+    4: "3.3.0",
+    5: "3.4.0",
+    6: "3.5.0",
+    7: "3.6.0",
+    8: "3.7.0-experimental",
+}
+"""The version of Ignition that each version of the language speaks."""
 
 _TEXT, _NUMBER, _FLAG = Scalar.TEXT, Scalar.NUMBER, Scalar.FLAG
-_TEXTS = ListOf(_TEXT)
-
-_VERIFICATION = Table(fields=(key("hash", _TEXT),))
-_HEADERS = ListOf(Table(fields=(key("name", _TEXT), key("value", _TEXT))))
-
-
-def _resource(*, since: int) -> Table:
-    """A resource whose sugar and compression came with ``since``; file contents had them first."""
-    return Table(
-        fields=(
-            key("compression", _TEXT, since=since),
-            key("http_headers", _HEADERS, since=2),
-            key("source", _TEXT),
-            key("inline", _TEXT, since=since, sugar=True),
-            key("local", _TEXT, since=2, sugar=True),
-            key("verification", _VERIFICATION),
-        ),
-        hook=embed,
-    )
-
-
-_CONTENTS = _resource(since=1)
-_REFERENCE = _resource(since=2)
+_TEXTS = ListOf(item=_TEXT)
 
 _IGNITION = Table(
+    name="Ignition",
     fields=(
-        key("config", Table(fields=(key("merge", ListOf(_REFERENCE)), key("replace", _REFERENCE)))),
+        key(
+            "config",
+            Table(
+                name="IgnitionConfig",
+                fields=(
+                    key(
+                        "merge",
+                        ListOf(item=REFERENCES),
+                        "Configs that are merged into this one, in this order.",
+                    ),
+                    key(
+                        "replace",
+                        REFERENCES,
+                        "A config that takes the place of this one.",
+                    ),
+                ),
+            ),
+            "Other configs to fetch on first boot.",
+        ),
         key(
             "proxy",
-            Table(fields=(key("http_proxy", _TEXT), key("https_proxy", _TEXT), key("no_proxy", _TEXTS))),
+            Table(
+                name="Proxy",
+                fields=(
+                    key("http_proxy", _TEXT, "URL of the proxy for http sources."),
+                    key("https_proxy", _TEXT, "URL of the proxy for https sources."),
+                    key(
+                        "no_proxy",
+                        _TEXTS,
+                        "Hosts, domains and networks that are reached directly.",
+                    ),
+                ),
+            ),
+            "Proxies for everything that is fetched on first boot.",
             since=2,
         ),
         key(
             "security",
-            Table(fields=(key("tls", Table(fields=(key("certificate_authorities", ListOf(_REFERENCE)),))),)),
+            Table(
+                name="Security",
+                fields=(
+                    key(
+                        "tls",
+                        Table(
+                            name="TLS",
+                            fields=(
+                                key(
+                                    "certificate_authorities",
+                                    ListOf(item=resource_table("CaReference", certificate=True)),
+                                    "Certificate authorities in PEM to trust while fetching, besides the system's.",
+                                ),
+                            ),
+                        ),
+                        "What is trusted when fetching over https.",
+                    ),
+                ),
+            ),
+            "What is trusted on first boot.",
         ),
-        key("timeouts", Table(fields=(key("http_response_headers", _NUMBER), key("http_total", _NUMBER)))),
-    )
-)
-
-_OWNER = Table(fields=(key("id", _NUMBER), key("name", _TEXT)))
-_NODE = (key("group", _OWNER), key("overwrite", _FLAG), key("path", _TEXT), key("user", _OWNER))
-
-_DIRECTORY = Table(fields=(*_NODE, key("mode", _NUMBER)), hook=check_directory_mode)
-_FILE = Table(
-    fields=(*_NODE, key("append", ListOf(_CONTENTS)), key("contents", _CONTENTS), key("mode", _NUMBER)),
-    hook=check_file_mode,
-)
-_LINK = Table(fields=(*_NODE, key("hard", _FLAG), key("target", _TEXT)))
-
-_PARTITION = Table(
-    fields=(
-        key("guid", _TEXT),
-        key("label", _TEXT),
-        key("number", _NUMBER),
-        key("resize", _FLAG, since=3),
-        key("should_exist", _FLAG),
-        key("size_mib", _NUMBER),
-        key("start_mib", _NUMBER),
-        key("type_guid", _TEXT),
-        key("wipe_partition_entry", _FLAG),
-    )
-)
-_DISK = Table(fields=(key("device", _TEXT), key("partitions", ListOf(_PARTITION)), key("wipe_table", _FLAG)))
-
-_RAID = Table(
-    fields=(
-        key("devices", _TEXTS),
-        key("level", _TEXT),
-        key("name", _TEXT),
-        key("options", _TEXTS),
-        key("spares", _NUMBER),
-    )
-)
-
-_FILESYSTEM = Table(
-    fields=(
-        key("device", _TEXT),
-        key("format", _TEXT),
-        key("label", _TEXT),
-        key("mount_options", _TEXTS, since=2),
-        key("options", _TEXTS),
-        key("path", _TEXT),
-        key("uuid", _TEXT),
-        key("wipe_filesystem", _FLAG),
-        key("with_mount_unit", _FLAG, since=2, sugar=True),
-    ),
-    hook=request_unit,
-)
-
-_CLEVIS = Table(
-    fields=(
-        key("custom", Table(fields=(key("config", _TEXT), key("needs_network", _FLAG), key("pin", _TEXT)))),
         key(
-            "tang",
-            ListOf(Table(fields=(key("advertisement", _TEXT, since=5), key("thumbprint", _TEXT), key("url", _TEXT)))),
+            "timeouts",
+            Table(
+                name="Timeouts",
+                fields=(
+                    key(
+                        "http_response_headers",
+                        _NUMBER,
+                        "Seconds to wait for a server's answer; 10 if not set.",
+                    ),
+                    key(
+                        "http_total",
+                        _NUMBER,
+                        "Seconds that one fetch may take with all its tries; 0 is no limit.",
+                    ),
+                ),
+            ),
+            "How long fetching may take.",
         ),
-        key("threshold", _NUMBER),
-        key("tpm2", _FLAG),
-    )
-)
-_LUKS = Table(
-    fields=(
-        key("cex", Table(fields=(key("enabled", _FLAG),)), since=6),
-        key("clevis", _CLEVIS),
-        key("device", _TEXT),
-        key("discard", _FLAG, since=5),
-        key("key_file", _CONTENTS),
-        key("label", _TEXT),
-        key("name", _TEXT),
-        key("open_options", _TEXTS, since=5),
-        key("options", _TEXTS),
-        key("uuid", _TEXT),
-        key("wipe_volume", _FLAG),
-    )
+    ),
 )
 
-_TREE = Table(fields=(key("local", _TEXT), key("path", _TEXT)), hook=request_tree)
-
-_STORAGE = Table(
+_KERNEL_ARGUMENTS = Table(
+    name="KernelArguments",
     fields=(
-        key("directories", ListOf(_DIRECTORY)),
-        key("disks", ListOf(_DISK)),
-        key("files", ListOf(_FILE)),
-        key("filesystems", ListOf(_FILESYSTEM)),
-        key("links", ListOf(_LINK)),
-        key("luks", ListOf(_LUKS), since=3),
-        key("raid", ListOf(_RAID)),
-        key("trees", ListOf(_TREE), since=2, sugar=True),
-    )
+        key(
+            "should_exist",
+            ListOf(item=_TEXT, typed="KernelArgument"),
+            "Arguments that the kernel is booted with.",
+        ),
+        key(
+            "should_not_exist",
+            ListOf(item=_TEXT, typed="KernelArgument"),
+            "Arguments that are taken away.",
+        ),
+    ),
 )
 
 _GROUP = Table(
+    name="PasswdGroup",
     fields=(
-        key("gid", _NUMBER),
-        key("name", _TEXT),
-        key("password_hash", _TEXT),
-        key("should_exist", _FLAG, since=3),
-        key("system", _FLAG),
-    )
+        key("gid", _NUMBER, "The group's number; chosen by the system if not set."),
+        key("name", _TEXT, "The group's name.", required_until=ALWAYS),
+        key("password_hash", _TEXT, "The group's password, hashed."),
+        key("should_exist", _FLAG, "False removes the group; true if not set.", since=3),
+        key("system", _FLAG, "A system group: its number is taken from the low range."),
+    ),
 )
 _USER = Table(
+    name="PasswdUser",
     fields=(
-        key("gecos", _TEXT),
-        key("groups", _TEXTS),
-        key("home_dir", _TEXT),
-        key("name", _TEXT),
-        key("no_create_home", _FLAG),
-        key("no_log_init", _FLAG),
-        key("no_user_group", _FLAG),
-        key("password_hash", _TEXT),
-        key("primary_group", _TEXT),
-        key("should_exist", _FLAG, since=3),
-        key("ssh_authorized_keys", _TEXTS),
-        key("ssh_authorized_keys_local", _TEXTS, since=5, sugar=True),
-        key("shell", _TEXT),
-        key("system", _FLAG),
-        key("uid", _NUMBER),
+        key("gecos", _TEXT, "The user's full name or another remark."),
+        key(
+            "groups",
+            ListOf(item=_TEXT, typed="Group"),
+            "Groups the user is in besides the primary one.",
+        ),
+        key("home_dir", _TEXT, "The home directory."),
+        key("name", _TEXT, "The user's name.", required_until=ALWAYS),
+        key("no_create_home", _FLAG, "Do not make the home directory."),
+        key(
+            "no_log_init",
+            _FLAG,
+            "Do not add the user to the login databases lastlog and faillog.",
+        ),
+        key("no_user_group", _FLAG, "Do not make a group with the user's name."),
+        key(
+            "password_hash",
+            _TEXT,
+            "The password as crypt(5) hashes it, such as mkpasswd(1) prints.",
+        ),
+        key("primary_group", _TEXT, "Name of the primary group."),
+        key("should_exist", _FLAG, "False removes the user; true if not set.", since=3),
+        key(
+            "ssh_authorized_keys",
+            ListOf(item=_TEXT, typed="SSHAuthorizedKey"),
+            "Public SSH keys that may log in.",
+        ),
+        key(
+            "ssh_authorized_keys_local",
+            _TEXTS,
+            "Local files below the files directory with one public SSH key a line.",
+            since=5,
+            sugar=True,
+        ),
+        key("shell", _TEXT, "The login shell."),
+        key("system", _FLAG, "A system user: its number is taken from the low range."),
+        key("uid", _NUMBER, "The user's number; chosen by the system if not set."),
     ),
     hook=embed_keys,
 )
 
-_UNIT_TEXT: tuple[Field, ...] = (key("contents", _TEXT), key("contents_local", _TEXT, since=5, sugar=True))
-_DROPIN = Table(fields=(*_UNIT_TEXT, key("name", _TEXT)), hook=embed_contents)
-_UNIT = Table(
+_UNIT_TEXT: tuple[Field, ...] = (
+    key("contents", _TEXT, "The text of the file."),
+    key(
+        "contents_local",
+        _TEXT,
+        "A local file below the files directory with the text.",
+        since=5,
+        sugar=True,
+    ),
+)
+_DROPIN = Table(
+    name="Dropin",
     fields=(
         *_UNIT_TEXT,
-        key("dropins", ListOf(_DROPIN)),
-        key("enabled", _FLAG),
-        key("mask", _FLAG),
-        key("name", _TEXT),
+        key(
+            "name",
+            _TEXT,
+            "The name of the file; it ends in .conf.",
+            required_until=ALWAYS,
+        ),
     ),
+    rule=check_contents,
+    hook=embed_contents,
+)
+_UNIT = Table(
+    name="Unit",
+    fields=(
+        *_UNIT_TEXT,
+        key(
+            "dropins",
+            ListOf(item=_DROPIN),
+            "Files that change parts of the unit, in NAME.d/.",
+        ),
+        key(
+            "enabled",
+            _FLAG,
+            "True starts the unit at boot as its [Install] section says, false disables it.",
+        ),
+        key("mask", _FLAG, "Link the unit to /dev/null so that nothing can start it."),
+        key(
+            "name",
+            _TEXT,
+            "The unit's name with its suffix, such as web.service.",
+            required_until=ALWAYS,
+        ),
+    ),
+    rule=check_contents,
     hook=embed_contents,
 )
 
-
-def _finish(site: Site) -> None:
-    """Hook of the whole config."""
-    add_units(site)
-    add_trees(site)
-
-
-_CONFIG = Table(
-    fields=(
-        key("variant", _TEXT, sugar=True),
-        key("version", _TEXT, sugar=True),
-        key("ignition", _IGNITION),
-        key(
-            "kernel_arguments",
-            Table(fields=(key("should_exist", _TEXTS), key("should_not_exist", _TEXTS))),
-            since=4,
-        ),
-        key("passwd", Table(fields=(key("groups", ListOf(_GROUP)), key("users", ListOf(_USER))))),
-        key("storage", _STORAGE),
-        key("systemd", Table(fields=(key("units", ListOf(_UNIT)),))),
+BASE: tuple[Field, ...] = (
+    key(
+        "version",
+        _TEXT,
+        "The version of the variant that this config is written in.",
+        sugar=True,
     ),
-    hook=_finish,
+    key("variant", _TEXT, "The operating system that this config is for.", sugar=True),
+    key("ignition", _IGNITION, "About the config itself: what else to fetch and how."),
+    key(
+        "kernel_arguments",
+        _KERNEL_ARGUMENTS,
+        "Arguments on the kernel's command line.",
+        since=4,
+    ),
+    key(
+        "passwd",
+        Table(
+            name="Passwd",
+            fields=(
+                key("groups", ListOf(item=_GROUP), "Groups to make, change or remove."),
+                key("users", ListOf(item=_USER), "Users to make, change or remove."),
+            ),
+        ),
+        "Accounts.",
+    ),
+    key("storage", STORAGE, "Disks, file systems, and the files on them."),
+    key(
+        "systemd",
+        Table(
+            name="Systemd",
+            fields=(
+                key(
+                    "units",
+                    ListOf(item=_UNIT),
+                    "Units to write, enable, disable or mask.",
+                ),
+                key(
+                    "quadlets",
+                    ListOf(item=QUADLETS),
+                    "Containers and what belongs to them as podman quadlet files.",
+                    since=8,
+                    sugar=True,
+                ),
+            ),
+        ),
+        "systemd units.",
+    ),
 )
-
-
-def config(*additions: tuple[str, Kind]) -> Table:
-    """The table of a whole config, with the top-level keys that a variant adds."""
-    return replace(_CONFIG, fields=(*_CONFIG.fields, *(key(name, kind, sugar=True) for name, kind in additions)))
+"""The keys of a whole config that all variants have."""

@@ -21,6 +21,11 @@ class LocalFiles:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
+    @property
+    def are_allowed(self) -> bool:
+        """Whether there is such a folder at all."""
+        return self._folder is not None
+
     def locate(self, name: str) -> Path:
         """The path of ``name``, which is relative to the folder even with a leading slash.
 
@@ -36,23 +41,29 @@ class LocalFiles:
         return Path(path)
 
     def read(self, name: str) -> bytes:
-        """The content of the file ``name``. Raises ``LocalFileError``."""
+        """The content of the file ``name``. Raises ``LocalFileError``, in the words of the original."""
         path = self.locate(name)
+        shown = self.shown(name)
         try:
+            if path.is_dir():
+                raise LocalFileError(f"read {shown}: is a directory")
             if path.exists() and not path.is_file():
-                raise LocalFileError(f"cannot read {name}: not a regular file")
+                raise LocalFileError(f"read {shown}: not a regular file")
             return path.read_bytes()
         except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-            raise LocalFileError(f"cannot read {name}: {reason(error)}") from error
+            raise LocalFileError(f"open {shown}: {reason(error)}") from error
 
     def read_text(self, name: str) -> str:
-        """The content of the file ``name`` in UTF-8. Raises ``LocalFileError``."""
-        try:
-            return self.read(name).decode()
-        except UnicodeDecodeError as error:
-            raise LocalFileError(f"cannot read {name}: it is not UTF-8 text") from error
+        """The content of the file ``name`` as text; what is not UTF-8 becomes U+FFFD. Raises ``LocalFileError``."""
+        return self.read(name).decode(errors="replace")
+
+    def shown(self, name: str) -> str:
+        """``name`` as a message shows it: with the folder as it was given."""
+        return os.path.normpath(f"{self._folder}/{name}")
 
 
 def reason(error: OSError | ValueError) -> str:
     """Why a file could not be read, without its path."""
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[0].lower() + error.strerror[1:]
+    return "invalid argument" if isinstance(error, ValueError) else str(error)

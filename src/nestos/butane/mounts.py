@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import string
-from typing import Any
 
-from nestos.butane.site import Object, Path, Site
+from nestos.butane.merge import Generated, lay_over
+from nestos.butane.site import Check, Object, Run
 
 NO_FORMAT = "format is required if with_mount_unit is true"
 NO_PATH = "path is required if with_mount_unit is true and format is not swap"
@@ -14,46 +14,37 @@ _PLAIN = frozenset((string.ascii_letters + string.digits + ":_.").encode())
 _KNOWS_SWAP = 4  # language version
 
 
-def request_unit(site: Site) -> None:
-    """Hook of a filesystem: notes that it wants a unit. Units are made last, when the LUKS volumes are known."""
-    if site.values.get("with_mount_unit") is not True:
+def check_filesystem(check: Check) -> None:
+    """Rule of a filesystem: a unit needs to know what is mounted where."""
+    values = check.values
+    if values.get("with_mount_unit") is not True:
         return
-    below = site.run.level.mounts_below
-    path = site.values.get("path", "")
-    if not site.values.get("format"):
-        site.error(NO_FORMAT, "format")
-    elif not path and not _is_swap(site):
-        site.error(NO_PATH, "path")
-    elif path and below and not any(f"{path}/".startswith(f"{folder}/") for folder in below):
-        site.error(f"path must be under {' or '.join(below)} if with_mount_unit is true", "path")
-    else:
-        site.run.mounts.append(site)
+    if check.language < _KNOWS_SWAP:
+        if not values.get("path"):
+            check.error(NO_PATH, "path")
+        if not values.get("format"):
+            check.error(NO_FORMAT, "format")
+    elif not values.get("format"):
+        check.error(NO_FORMAT, "format")
+    elif values["format"] != "swap" and not values.get("path"):
+        check.error(NO_PATH, "path")
 
 
-def add_units(site: Site) -> None:
-    """Step of the whole config: puts the generated units before the user's.
-
-    A unit of the user with the same name is laid over the generated one, key by key, at its position.
-    """
-    if not site.run.mounts:
-        return
-    written = list(site.out.get("systemd", {}).get("units", []))
-    remaining = dict(enumerate(written))
-    units: list[Object] = []
-    moved: dict[int, int] = {}
-    for mount in site.run.mounts:
-        unit = _unit(mount, remote=_is_remote(mount, site.out))
-        _remember(mount, len(units), unit)
-        twin = next((index for index, other in remaining.items() if other.get("name") == unit["name"]), None)
-        if twin is not None:
-            unit |= remaining.pop(twin)
-            moved[twin] = len(units)
-        units.append(unit)
-    for index, unit in remaining.items():
-        moved[index] = len(units)
-        units.append(unit)
-    _move_origins(site, moved)
-    site.out.setdefault("systemd", {})["units"] = units
+def add_mount_units(run: Run, values: Object, config: Object) -> Object:
+    """``config`` with the units that its filesystems ask for; what the user says about such a unit wins."""
+    storage = values.get("storage", {})
+    if not storage.get("filesystems"):
+        return config
+    generated = Generated()
+    generated.came_from(("storage", "filesystems"), ("systemd",))
+    generated.came_from(("storage", "filesystems"), ("systemd", "units"))
+    for index, filesystem in enumerate(storage["filesystems"]):
+        if filesystem.get("with_mount_unit") is True:
+            is_swap = filesystem["format"] == "swap" and run.level.language >= _KNOWS_SWAP
+            unit = mount_unit(filesystem, is_swap=is_swap, is_remote=_is_remote(filesystem, storage))
+            source = ("storage", "filesystems", index, "with_mount_unit")
+            generated.add(("systemd", "units"), unit, source=source)
+    return lay_over(run, generated, config)
 
 
 def escape(path: str) -> str:
@@ -72,52 +63,57 @@ def escape(path: str) -> str:
     return "".join(escaped)
 
 
-def _is_swap(site: Site) -> bool:
-    return site.values.get("format") == "swap" and site.run.level.language >= _KNOWS_SWAP
-
-
-def _is_remote(mount: Site, config: Object) -> bool:
-    """True if the filesystem is on a LUKS volume that a Tang server unlocks: it needs the network."""
-    device = mount.out.get("device", "")
-    for volume in config.get("storage", {}).get("luks", []):
-        name = volume.get("name", "")
-        if device in (f"/dev/mapper/{name}", f"/dev/disk/by-id/dm-name-{name}"):
-            return bool(volume.get("clevis", {}).get("tang"))
-    return False
-
-
-def _unit(mount: Site, *, remote: bool) -> Object:
-    device: str = mount.out.get("device", "")
-    options = [*mount.out.get("mountOptions", []), *(["_netdev"] if remote and not _is_swap(mount) else [])]
+def mount_unit(filesystem: Object, *, is_swap: bool, is_remote: bool) -> Object:
+    """The unit for a filesystem of the source. A remote one waits for the network."""
+    device: str = filesystem.get("device", "")
+    options = [
+        *filesystem.get("mount_options", []),
+        *(["_netdev"] if is_remote else []),
+    ]
     option_lines = [f"Options={','.join(options)}"] if options else []
-    if _is_swap(mount):
+    if is_swap:
         name = f"{escape(device)}.swap"
-        lines = ["[Swap]", f"What={device}", *option_lines, "", "[Install]", "RequiredBy=swap.target"]
+        lines = [
+            "[Swap]",
+            f"What={device}",
+            *option_lines,
+            "",
+            "[Install]",
+            "RequiredBy=swap.target",
+        ]
     else:
-        path: str = mount.out["path"]
+        path: str = filesystem["path"]
         name = f"{escape(path)}.mount"
         check = f"systemd-fsck@{escape(device)}.service"
         lines = ["[Unit]", f"Requires={check}", f"After={check}", ""]
-        lines += ["[Mount]", f"Where={path}", f"What={device}", f"Type={mount.out['format']}", *option_lines, ""]
-        lines += ["[Install]", f"RequiredBy={'remote' if remote else 'local'}-fs.target"]
-    return {"contents": "\n".join(["# Generated by Butane", *lines]), "enabled": True, "name": name}
+        lines += [
+            "[Mount]",
+            f"Where={path}",
+            f"What={device}",
+            f"Type={filesystem['format']}",
+            *option_lines,
+            "",
+        ]
+        lines += [
+            "[Install]",
+            f"RequiredBy={'remote' if is_remote else 'local'}-fs.target",
+        ]
+    return {
+        "contents": "\n".join(["# Generated by Butane", *lines]),
+        "enabled": True,
+        "name": name,
+    }
 
 
-def _remember(mount: Site, index: int, unit: dict[str, Any]) -> None:
-    target: Path = ("systemd", "units", index)
-    # Under a key that no walk uses until the user's own units have moved; see _move_origins.
-    for path in (target, *((*target, key) for key in unit)):
-        mount.run.origins[("generated", *path)] = (*mount.source, "with_mount_unit")
-
-
-def _move_origins(site: Site, moved: dict[int, int]) -> None:
-    """Lets findings about units lead to the right place: those of the user win where both say something."""
-    origins = site.run.origins
-    units = ("systemd", "units")
-    user = {path: origins.pop(path) for path in list(origins) if path[:2] == units and len(path) > 2}
-    generated = {path: origins.pop(path) for path in list(origins) if path[:1] == ("generated",)}
-    origins.update({path[1:]: source for path, source in generated.items()})
-    for path, source in user.items():
-        index = path[2]
-        if isinstance(index, int) and index in moved:
-            origins[(*units, moved[index], *path[3:])] = source
+def _is_remote(filesystem: Object, storage: Object) -> bool:
+    """True if the filesystem is on a LUKS volume that a Tang server unlocks: it needs the network."""
+    device = filesystem.get("device", "")
+    for volume in storage.get("luks", []):
+        name = volume.get("name", "")
+        has_tang = bool(volume.get("clevis", {}).get("tang"))
+        if has_tang and device in (
+            f"/dev/mapper/{name}",
+            f"/dev/disk/by-id/dm-name-{name}",
+        ):
+            return True
+    return False

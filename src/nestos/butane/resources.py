@@ -7,10 +7,14 @@ import struct
 import zlib
 from urllib.parse import quote
 
+from nestos.base.report import Finding
 from nestos.butane.local_files import LocalFileError
-from nestos.butane.site import Site
+from nestos.butane.place import Key
+from nestos.butane.schema import ALWAYS, ListOf, Scalar, Table, key
+from nestos.butane.site import Check, Site
 
 TOO_MANY_SOURCES = "only one of the following can be set: inline, local, source"
+UNKNOWN_IGNITION = "skipping validation for the merge/replace ignition config due to an unkown version"
 
 _UNRESERVED = "!~*'()"  # RFC 2396, section 2.3, beyond letters, digits and _.-~
 _CHOOSES_ENCODING = 2  # language version; the first one always percent-escapes
@@ -18,7 +22,7 @@ _CHOOSES_ENCODING = 2  # language version; the first one always percent-escapes
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"
 
 
-def data_url(content: bytes, *, compression: str = "") -> tuple[str, str]:
+def data_url(content: bytes, *, compression: str = "", may_compress: bool = True) -> tuple[str, str]:
     """A data URL for ``content`` and the compression to state with it.
 
     The shortest of percent escapes, base64 and gzip with base64 wins; gzip pays for its word in the config. What
@@ -28,7 +32,7 @@ def data_url(content: bytes, *, compression: str = "") -> tuple[str, str]:
     plain = ";base64," + base64.b64encode(content).decode()
     if len(plain) < len(best):
         best = plain
-    if not compression:
+    if not compression and may_compress:
         packed = ";base64," + base64.b64encode(gzip(content)).decode()
         if len(packed) + len("gzip") < len(best):
             return "data:" + packed, "gzip"
@@ -42,19 +46,46 @@ def gzip(content: bytes) -> bytes:
     return _GZIP_HEADER + body + struct.pack("<II", zlib.crc32(content), len(content) & 0xFFFFFFFF)
 
 
+def check_resource(check: Check) -> None:
+    """Rule of a resource: one source, and a config written out in a config must itself be good."""
+    given = [name for name in ("local", "inline", "source") if name in check.values]
+    if len(given) > 1:
+        check.error(
+            TOO_MANY_SOURCES,
+            given[-1] if check.language >= _CHOOSES_ENCODING else "inline",
+        )
+    elif given == ["inline"] and check.source[:2] == ("ignition", "config"):
+        _inspect(check)
+
+
+def _inspect(check: Check) -> None:
+    """Findings about an inner config keep the inner paths: that is what tells the two apart."""
+    if check.run.inspect is None:
+        return
+    findings, problem = check.run.inspect(check.values["inline"].encode(), check.run.level.ignition)
+    if problem == UNKNOWN_IGNITION:
+        check.warning(problem, "version")
+        return
+    check.run.report.findings += [_without_place(finding) for finding in findings]
+    if problem:
+        check.error(problem, "inline")
+
+
+def _without_place(finding: Finding) -> Finding:
+    path = finding.path
+    if finding.message.startswith("unused key"):
+        path = (*path[:-1], Key(path[-1]))
+    return Finding(severity=finding.severity, message=finding.message, path=path, hint=finding.hint)
+
+
 def embed(site: Site) -> None:
     """Hook of a resource: ``inline`` and ``local`` become the ``source``."""
-    given = [name for name in ("local", "inline", "source") if name in site.values]
-    if len(given) > 1:
-        site.error(TOO_MANY_SOURCES, given[-1])
-    elif given == ["local"]:
+    if "local" in site.values:
         try:
-            content = site.run.files.read(site.values["local"])
+            put_content(site, site.run.files.read(site.values["local"]), by="local")
         except LocalFileError as error:
             site.error(str(error), "local")
-            return
-        put_content(site, content, by="local")
-    elif given == ["inline"]:
+    elif "inline" in site.values:
         put_content(site, site.values["inline"].encode(), by="inline")
 
 
@@ -64,11 +95,85 @@ def put_content(site: Site, content: bytes, *, by: str) -> None:
     A config merged over another inherits what it does not state: without it, plain contents would be unpacked
     with the compression of those that they replace.
     """
-    if site.run.level.language < _CHOOSES_ENCODING:
+    if site.language < _CHOOSES_ENCODING:
         site.made("source", "data:," + quote(content, safe=_UNRESERVED), by=(by,))
         return
     chosen = site.out.get("compression", "")
-    url, compression = data_url(content, compression=chosen)
+    url, compression = data_url(content, compression=chosen, may_compress=site.run.level.compresses)
     site.made("source", url, by=(by,))
     if not chosen:
         site.made("compression", compression, by=(by,))
+
+
+_TEXT = Scalar.TEXT
+_HEADER = Table(
+    name="HTTPHeader",
+    fields=(
+        key("name", _TEXT, "The header's name.", required_until=ALWAYS),
+        key(
+            "value",
+            _TEXT,
+            "The header's value; without one, the header of a parent config is removed.",
+        ),
+    ),
+)
+_VERIFICATION = Table(
+    name="Verification",
+    fields=(
+        key(
+            "hash",
+            _TEXT,
+            "sha512- or sha256-, then the digest of the unpacked contents.",
+        ),
+    ),
+)
+
+
+def resource_table(first_name: str, *, sugar_since: int = 2, certificate: bool = False) -> Table:
+    """A resource whose sugar and compression came with ``sugar_since``; ``first_name`` is its type in version 1."""
+    return Table(
+        name="Resource",
+        renamed={1: first_name},
+        fields=(
+            key(
+                "compression",
+                _TEXT,
+                "How the contents are packed: gzip, or nothing.",
+                since=sugar_since,
+            ),
+            key(
+                "http_headers",
+                ListOf(item=_HEADER, named="HTTPHeaders"),
+                "Headers to send when fetching over http.",
+                since=2,
+            ),
+            key(
+                "source",
+                _TEXT,
+                "URL that the node fetches it from: http, https, tftp, s3, gs, arn or data.",
+                required_until=1 if certificate else 0,
+            ),
+            key(
+                "inline",
+                _TEXT,
+                "The contents, written here.",
+                since=sugar_since,
+                sugar=True,
+            ),
+            key(
+                "local",
+                _TEXT,
+                "A local file below the files directory with the contents.",
+                since=2,
+                sugar=True,
+            ),
+            key("verification", _VERIFICATION, "How the contents are checked."),
+        ),
+        rule=check_resource,
+        hook=embed,
+    )
+
+
+CONTENTS = resource_table("FileContents", sugar_since=1)
+REFERENCES = resource_table("ConfigReference")
+KEY_FILE = resource_table("Resource")

@@ -8,32 +8,33 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from nestos.butane.site import Site
+from nestos.butane.site import Check, Site
 
 
 class Scalar(enum.Enum):
-    """A single value."""
+    """A single value; the value is the name of its type in messages."""
 
-    TEXT = "text"
-    NUMBER = "number"
-    FLAG = "flag"
+    TEXT = "string"
+    NUMBER = "int"
+    FLAG = "bool"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ListOf:
-    """A list whose entries are all of one kind."""
+    """A list whose entries are all of one kind. ``typed`` names their type in messages, up to ``typed_until``."""
 
-    item: Kind
+    item: Scalar | Table
+    typed: str = ""
+    typed_until: int = 99
+    named: str = ""
 
 
 @dataclass(frozen=True)
-class Refused:
-    """A key of the language that this translator does not support; the sentence says what to do instead."""
-
-    sentence: str
+class TextMap:
+    """Any keys, each with a text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,22 +46,62 @@ class Field:
     kind: Kind
     since: int
     sugar: bool
+    required_until: int
+    """Up to this version of the language the result has it always, empty if nothing was written."""
+    plain: bool
+    """Zero or empty is the same as not written."""
+    note: str
+    """What it does, in a sentence or two."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """An object. ``hook`` runs when all its keys are translated."""
+    """An object. ``rule`` judges what was written; ``hook`` runs when all its keys are translated."""
 
+    name: str
     fields: tuple[Field, ...]
+    rule: Callable[[Check], None] | None = None
     hook: Callable[[Site], None] | None = None
+    owner: str = "base"
+    """Which part of the language it belongs to; with ``name`` its type in messages."""
+    renamed: Mapping[int, str] = field(default_factory=dict)
+    """Other names of the type in earlier versions of the language."""
+    kept_until: int = 0
+    """Up to this version of the language it is in the result even if empty."""
+
+    def known(self, language: int) -> Iterator[Field]:
+        """The keys that a version of the language has."""
+        return (item for item in self.fields if item.since <= language)
 
 
-Kind = Scalar | ListOf | Table | Refused
+Kind = Scalar | ListOf | Table | TextMap
+
+ALWAYS = 99
+"""For ``required_until``: in every version."""
 
 
-def key(name: str, kind: Kind, *, since: int = 1, json: str = "", sugar: bool = False) -> Field:
-    """A field; its JSON name is the camel case of ``name`` unless given, and ``name`` itself for sugar."""
-    return Field(yaml=name, json=json or (name if sugar else camel(name)), kind=kind, since=since, sugar=sugar)
+def key(
+    name: str,
+    kind: Kind,
+    note: str = "",
+    *,
+    since: int = 1,
+    json: str = "",
+    sugar: bool = False,
+    required_until: int = 0,
+    plain: bool = False,
+) -> Field:
+    """A field; its JSON name is the camel case of ``name`` unless given."""
+    return Field(
+        yaml=name,
+        json=json or camel(name),
+        kind=kind,
+        since=since,
+        sugar=sugar,
+        required_until=required_until,
+        plain=plain,
+        note=note,
+    )
 
 
 def camel(name: str) -> str:

@@ -1,129 +1,254 @@
-"""From the text of a config to an Ignition config and a report: the public entry of this package."""
+"""From the text of a config to an Ignition config and a report: the public entry of this package.
+
+The order is the original's: the document, unknown keys, rules of the source, translation, what the variant refuses,
+and last what Ignition itself says about the result. Each step ends the run if it found an error.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path as FilePath
 from typing import Any
 
-import yaml
-
 from nestos.base.errors import InputError
-from nestos.base.report import Finding, Report, Severity, nearest
-from nestos.butane import document
-from nestos.butane.document import DocumentError
+from nestos.base.report import Finding, Report
+from nestos.butane import document, machine_config
+from nestos.butane.checks import apply_rules, find_unused
+from nestos.butane.decode import decode
+from nestos.butane.document import DocumentError, Node
 from nestos.butane.local_files import LocalFiles
-from nestos.butane.site import Level, Run
-from nestos.butane.variants import VARIANTS, Variant
-from nestos.butane.walk import Walker
+from nestos.butane.mounts import add_mount_units
+from nestos.butane.place import Path, snake_path
+from nestos.butane.quadlets import add_quadlets
+from nestos.butane.refusals import find_refused
+from nestos.butane.schema import Scalar, Table, key
+from nestos.butane.site import Inspect, Level, Object, Run
+from nestos.butane.trees import add_trees
+from nestos.butane.variants import REMOVED, VARIANTS, Variant, Version
+from nestos.butane.walk import translate_object
 
 Validate = Callable[[dict[str, Any]], Iterable[Finding]]
 
 NO_VARIANT = "error parsing variant; must be specified"
 BAD_VERSION = "error parsing version; must be a valid semver"
+INVALID_SOURCE = "source config is invalid"
+INVALID_RESULT = "config generated was invalid"
 STRICT = "the config produced warnings and strict was asked for"
+
+_HEADER = Table(
+    name="commonFields",
+    owner="config",
+    fields=(key("version", Scalar.TEXT), key("variant", Scalar.TEXT)),
+)
+_HEADER_LEVEL = Level(language=1, ignition="", types={"config": "config"})
+_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+_BASE_STEPS = (add_mount_units, add_trees, add_quadlets)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Translation:
-    """What came of a config. ``config`` is None if it must not be used; the report then says why."""
+    """What came of a config. ``config`` is None if it must not be used; the report and ``problem`` then say why."""
 
     config: dict[str, Any] | None
     report: Report = field(default_factory=Report)
+    problem: str = ""
+    """Why there is no config, in a sentence; the findings have the details, if there are any."""
+    is_wrapped: bool = False
+    """Whether ``config`` is a MachineConfig with the Ignition config in it."""
 
     def require(self) -> dict[str, Any]:
         """The Ignition config. Raises ``InputError`` with all findings if there is none."""
         if self.config is None:
-            sentence = "the Butane config is invalid" if self.report.is_fatal else STRICT
-            raise InputError(f"{sentence}:\n{self.report}", kind="butane")
+            sentence = f"the Butane config cannot be used: {self.problem}"
+            raise InputError(f"{sentence}\n{self.report}".strip(), kind="butane")
         return self.config
 
 
+class _RefusedError(Exception):
+    """The config is of no use; the text says why."""
+
+
 def translate(
-    text: str,
+    text: str | bytes,
     *,
-    files_dir: Path | None = None,
+    files_dir: FilePath | None = None,
     strict: bool = False,
+    raw: bool = False,
     source: str = "",
     validate: Validate | None = None,
+    inspect: Inspect | None = None,
 ) -> Translation:
     """Translates a Butane config to an Ignition config, a dict ready for ``json.dumps``.
 
     ``files_dir`` is the folder that ``local`` names are relative to; None allows none. ``strict`` refuses a config
-    with warnings. ``source`` names the document in findings; empty leaves it out, as the original does.
-    ``validate`` gets the finished Ignition config; paths of its findings are led back to the YAML. It is passed in
-    because this package and the Ignition specification do not know each other.
+    with warnings. ``raw`` never wraps in a MachineConfig. ``source`` names the document in findings; empty leaves it
+    out, as the original does. ``validate`` gets the finished Ignition config, ``inspect`` the text of one that is
+    written in the source; paths of findings about the result are led back to the YAML. They are passed in because
+    this package and the Ignition specification do not know each other.
 
     Never raises for what is in the text: every text ends in a report.
     """
-    run = Run(level=Level(language=0, known_from={}), files=LocalFiles(files_dir), source=source)
-    config = _config(text, run)
-    if config is not None and validate is not None and not run.report.is_fatal:
-        for finding in validate(config):
-            run.add(finding.severity, finding.message, run.origin(finding.path))
-    refused = run.report.is_fatal or (strict and len(run.report) > 0)
-    return Translation(config=None if refused else config, report=run.report)
-
-
-def _config(text: str, run: Run) -> dict[str, Any] | None:
+    data = text.encode(errors="surrogatepass") if isinstance(text, str) else text
+    run = Run(level=_HEADER_LEVEL, files=LocalFiles(files_dir), inspect=inspect)
+    root: Node | None = None
+    config: dict[str, Any] | None = None
+    problem, is_wrapped = "", False
     try:
-        root = document.parse(text)
-        chosen = _choose(root, run)
+        root = _read(data)
+        variant, name = _choose(root)
+        is_wrapped = variant.versions[name].operator is not None and not raw
+        assert root is not None
+        config = _translate(run, root, variant, name, is_wrapped=is_wrapped, validate=validate)
+    except _RefusedError as refusal:
+        problem = str(refusal)
+    report = _placed(run.report, root, source)
+    if not problem and strict and len(report):
+        config, problem = None, STRICT
+    return Translation(config=config, report=report, problem=problem, is_wrapped=is_wrapped)
+
+
+def _read(data: bytes) -> Node | None:
+    try:
+        return document.parse(data)
     except DocumentError as error:
-        at = document.Place(error.line, error.column) if error.line else None
-        run.add(Severity.ERROR, str(error), (), at)
-        return None
-    if root is None or chosen is None:
-        return None
-    variant, version = chosen
-    run.level = variant.level(version)
-    out = Walker(run).root(variant.table(version), root)
-    run.origins[("ignition", "version")] = ("version",)
-    ignition = {"version": variant.versions[version].ignition, **out.get("ignition", {})}
-    return {**out, "ignition": ignition} if "ignition" in out else {"ignition": ignition, **out}
+        raise _RefusedError(f"Error unmarshaling yaml: {error}") from error
 
 
-def _choose(root: yaml.Node | None, run: Run) -> tuple[Variant, str] | None:
+def _choose(root: Node | None) -> tuple[Variant, str]:
     """The variant and version that the config is written in."""
-    if root is None or document.is_null(root):
-        run.add(Severity.ERROR, NO_VARIANT, ())
-        return None
-    run.places[()] = document.place(root)
-    header = {key: node for key, _, node in document.entries(root)}
-    name, version = _word(header, "variant", run), _word(header, "version", run)
-    if name is None or version is None:
-        return None
+    try:
+        header = {} if root is None else decode(root, _HEADER, _HEADER_LEVEL)
+    except DocumentError as error:
+        raise _RefusedError(f"Error unmarshaling yaml: {error}") from error
+    name = header.get("variant", "")
     if not name:
-        run.add(Severity.ERROR, NO_VARIANT, ("variant",))
-        return None
+        raise _RefusedError(NO_VARIANT)
+    match = _VERSION.fullmatch(header.get("version", ""))
+    if match is None:
+        raise _RefusedError(BAD_VERSION)
+    version = ".".join(str(int(part)) for part in match.groups()[:3]) + (match[4] or "") + (match[5] or "")
+    if (name, version) in REMOVED:
+        raise _RefusedError(REMOVED[name, version])
     variant = VARIANTS.get(name)
-    if variant is None:
-        hint = nearest(name, VARIANTS)
-        known = ", ".join(VARIANTS)
-        run.add(Severity.ERROR, f"unknown variant {document.quoted(name)}{hint}; known: {known}", ("variant",))
-        return None
-    if version not in variant.versions:
-        known = ", ".join(variant.versions)
-        message = f"no translator exists for variant {name} with version {document.quoted(version)}; known: {known}"
-        run.add(Severity.ERROR, message if _is_semver(version) else f"{BAD_VERSION}; known: {known}", ("version",))
-        return None
+    if variant is None or version not in variant.versions:
+        raise _RefusedError(f"No translator exists for variant {name} with version {version}")
     return variant, version
 
 
-def _word(header: Mapping[str, yaml.Node], key: str, run: Run) -> str | None:
-    """The text under ``key``, empty if it is not there; None, with a finding, if it is no text."""
-    node = header.get(key)
-    if node is None:
-        return ""
-    run.places[(key,)] = document.place(node)
+def _translate(
+    run: Run,
+    root: Node,
+    variant: Variant,
+    name: str,
+    *,
+    is_wrapped: bool,
+    validate: Validate | None,
+) -> dict[str, Any]:
+    version = variant.versions[name]
+    run.level = variant.level(name)
+    table = version.table
     try:
-        return "" if document.is_null(node) else document.text(node)
+        values = decode(root, table, run.level)
     except DocumentError as error:
-        run.add(Severity.ERROR, str(error), (key,))
-        return None
+        raise _RefusedError(str(error)) from error
+    find_unused(run, table, values, root)
+    apply_rules(run, table, values)
+    _stop_if(run.report.is_fatal, INVALID_SOURCE)
+    config = _base(run, table, values)
+    _stop_if(run.report.is_fatal, INVALID_SOURCE)
+    result, places = _finished(run, version, values, config, is_wrapped=is_wrapped)
+    _stop_if(run.report.is_fatal, INVALID_SOURCE)
+    if is_wrapped or version.operator is None:
+        refused = find_refused(result, version.refused, zero_is_fine=version.zero_is_fine)
+        run.add_translated(refused, places=places)
+        _stop_if(run.report.is_fatal, INVALID_SOURCE)
+    ignition = result["spec"]["config"] if is_wrapped else result
+    prefix = machine_config.SPEC if is_wrapped else ()
+    if is_wrapped:
+        run.add_translated(machine_config.find_duplicates(result), places=places)
+    found = validate(ignition) if validate is not None else ()
+    run.add_translated((replace(item, path=(*prefix, *item.path)) for item in found), places=places)
+    _stop_if(run.report.is_fatal, INVALID_RESULT)
+    return result
 
 
-def _is_semver(version: str) -> bool:
-    return re.fullmatch(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?", version) is not None
+def _base(run: Run, table: Table, values: Object) -> Object:
+    """What all variants make of the config."""
+    out = translate_object(run, table, values)
+    out["ignition"] = {"version": run.level.ignition, **out.get("ignition", {})}
+    config = {"ignition": out.pop("ignition"), **out}
+    run.origins[("ignition", "version")] = ("version",)
+    for step in _BASE_STEPS:
+        config = step(run, values, config)
+    return config
+
+
+def _finished(
+    run: Run, version: Version, values: Object, config: Object, *, is_wrapped: bool
+) -> tuple[Object, Callable[[Path], Path]]:
+    """The result of the variant, and the way from its paths to those of the source."""
+    for step in version.steps:
+        config = step(run, values, config)
+    odd = version.judge(config) if version.judge is not None else []
+    for step in version.last_steps:
+        config = step(run, values, config)
+    if version.operator is None:
+        run.add_translated(odd, places=run.origin)
+        return config, run.origin
+    config = machine_config.adapt(run, version.operator, values, config)
+    wrapped = machine_config.wrap(values, config)
+    places = _Wrapped(run, config)
+    unsupported = machine_config.find_unsupported(version.operator, config)
+    # The original looks for these paths before or behind the config was wrapped: they are not led back.
+    run.add_translated(odd, places=snake_path if is_wrapped else run.origin)
+    run.add_translated(unsupported, places=places if is_wrapped else snake_path)
+    if is_wrapped:
+        return wrapped, places
+    machine_config.warn_of_elided(run, values)
+    return config, run.origin
+
+
+@dataclass(frozen=True)
+class _Wrapped:
+    """The way from the paths of a MachineConfig to those of the source."""
+
+    run: Run
+    config: Object
+
+    def __call__(self, target: Path) -> Path:
+        inner = target[len(machine_config.SPEC) :]
+        if target[: len(machine_config.SPEC)] != machine_config.SPEC:
+            return machine_config.source_of(target)
+        if inner in self.run.origins:
+            return self.run.origins[inner]
+        is_known = not self.run.is_merged and _has(self.config, inner)
+        return snake_path(inner if is_known or not inner else target)
+
+
+def _has(config: Any, path: Path) -> bool:
+    value = config
+    for part in path:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
+
+
+def _stop_if(condition: bool, problem: str) -> None:
+    if condition:
+        raise _RefusedError(problem)
+
+
+def _placed(report: Report, root: Node | None, source: str) -> Report:
+    """The report with line and column of every finding."""
+    placed = Report()
+    for item in report:
+        if root is None:
+            placed.findings.append(replace(item, source=source))
+            continue
+        place = document.nearest_place(root, item.path)
+        placed.findings.append(replace(item, line=place.line, column=place.column, source=source))
+    return placed

@@ -4,136 +4,132 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from pathlib import Path as FilePath
 from posixpath import join, normpath
 
-from nestos.butane.local_files import LocalFileError, reason
-from nestos.butane.resources import data_url
-from nestos.butane.site import Object, Site
+from nestos.base.report import Severity
+from nestos.butane.local_files import NO_FILES_DIR, LocalFileError, reason
+from nestos.butane.nodes import NODE_EXISTS, Nodes
+from nestos.butane.place import Path
+from nestos.butane.site import Check, Object, Run
 
 FILE_TYPE = "trees may only contain files, directories, and symlinks"
-NODE_EXISTS = "matching filesystem node has existing contents or different type"
 NOT_A_DIRECTORY = "root of tree must be a directory"
 NO_LOCAL = "local is required"
 
-_ADDED: tuple[tuple[str, ...], ...] = (
-    ("contents",),
-    ("contents", "source"),
-    ("contents", "compression"),
-    ("mode",),
-    ("target",),
-)
-"""What a tree may add to an entry of the config."""
+
+def check_tree(check: Check) -> None:
+    """Rule of a tree: it has a folder."""
+    if not check.values.get("local"):
+        check.error(NO_LOCAL)
 
 
-def request_tree(site: Site) -> None:
-    """Hook of a tree: notes it. Trees are read last, when every entry of the config that lends an owner is known."""
-    if not site.values.get("local"):
-        site.error(NO_LOCAL)
-    else:
-        site.run.trees.append(site)
-
-
-def add_trees(site: Site) -> None:
-    """Step of the whole config: adds the nodes of all trees, in the order of their names."""
-    for tree in site.run.trees:
+def add_trees(run: Run, values: Object, config: Object) -> Object:
+    """``config`` with the nodes of all trees, in the order of their names."""
+    nodes = Nodes(run, config)
+    for index, tree in enumerate(values.get("storage", {}).get("trees", [])):
+        source: Path = ("storage", "trees", index)
+        if not run.files.are_allowed:
+            run.add(Severity.ERROR, NO_FILES_DIR, source)
+            break
+        name = tree["local"]
         try:
-            root = site.run.files.locate(tree.values["local"])
+            root = run.files.locate(name)
             if not stat.S_ISDIR(root.stat().st_mode):
                 raise LocalFileError(NOT_A_DIRECTORY)
         except LocalFileError as error:
-            tree.error(str(error))
+            run.add(Severity.ERROR, str(error), source)
         except (OSError, ValueError) as error:
-            tree.error(f"cannot read {tree.values['local']}: {reason(error)}")
+            run.add(Severity.ERROR, f"stat {run.files.shown(name)}: {reason(error)}", source)
         else:
-            storage = site.out.setdefault("storage", {})
-            _Tree(tree, storage).add(root, tree.values.get("path") or "/")
-            if not storage:
-                del site.out["storage"]
+            _Tree(run, nodes, tree, source).add(root, shown=run.files.shown(name))
+    return config
 
 
 class _Tree:
-    """Adds what one tree holds to the ``storage`` object of the result."""
+    """Adds what one tree holds."""
 
-    def __init__(self, site: Site, storage: Object) -> None:
-        self._site = site
-        self._storage = storage
-        self._lists = ("files", "directories", "links")
-        self._known: dict[str, tuple[str, int]] = {}
-        for kind in self._lists:
-            for index, node in enumerate(storage.get(kind, [])):
-                self._known.setdefault(node.get("path", ""), (kind, index))
+    def __init__(self, run: Run, nodes: Nodes, tree: Object, source: Path) -> None:
+        self._run = run
+        self._nodes = nodes
+        self._tree = tree
+        self._source = source
+        self._owner = {name: tree[name] for name in ("user", "group") if tree.get(name)}
 
-    def add(self, root: Path, destination: str) -> None:
-        for source, below in self._walk(root, ""):
+    def add(self, root: FilePath, *, shown: str) -> None:
+        destination = self._tree.get("path") or "/"
+        for file, below in self._walk(root, "", shown):
             path = normpath(join(destination, below))
             try:
                 path.encode()
-                self._add_node(source, path)
+                self._add_node(file, "/" + path.lstrip("/") if path.startswith("/") else path)
             except UnicodeEncodeError:
-                self._site.error(f"the name {below!a} is not UTF-8")
+                self._error(f"the name {below!a} is not UTF-8")
             except (OSError, ValueError) as error:
-                self._site.error(f"cannot read {below}: {reason(error)}")
+                self._error(f"open {join(shown, below)}: {reason(error)}")
 
-    def _walk(self, folder: Path, below: str) -> Iterator[tuple[Path, str]]:
-        """Everything but folders, in the order of names, as Go's filepath.Walk goes."""
+    def _error(self, message: str) -> None:
+        self._run.add(Severity.ERROR, message, self._source)
+
+    def _walk(self, file: FilePath, below: str, shown: str) -> Iterator[tuple[FilePath, str]]:
+        """Everything in the order of names, folders before what is in them; links are not followed."""
+        is_folder = file.is_dir() and not file.is_symlink()
         try:
-            names = sorted(os.listdir(folder))  # noqa: PTH208 - names, not paths, are sorted
+            names = sorted(os.listdir(file)) if is_folder else []  # noqa: PTH208 - names, not paths, are sorted
         except OSError as error:
-            self._site.error(f"cannot read {below or '.'}: {reason(error)}")
+            yield file, below
+            self._error(f"open {join(shown, below) if below else shown}: {reason(error)}")
             return
+        yield file, below
         for name in names:
-            child = folder / name
-            if child.is_dir() and not child.is_symlink():
-                yield from self._walk(child, join(below, name))
-            else:
-                yield child, join(below, name)
+            yield from self._walk(file / name, join(below, name), shown)
 
-    def _add_node(self, source: Path, path: str) -> None:
-        status = source.lstat()
-        if stat.S_ISREG(status.st_mode):
-            self._add_file(source, path, mode=0o755 if status.st_mode & 0o111 else 0o644)
+    def _add_node(self, file: FilePath, path: str) -> None:
+        status = file.lstat()
+        if stat.S_ISDIR(status.st_mode):
+            self._add_directory(path)
+        elif stat.S_ISREG(status.st_mode):
+            self._add_file(file, path, mode=0o755 if status.st_mode & 0o111 else 0o644)
         elif stat.S_ISLNK(status.st_mode):
-            self._add_link(source, path)
+            self._add_link(file, path)
         else:
-            self._site.error(f"{FILE_TYPE}: {path}")
+            self._error(FILE_TYPE)
 
-    def _add_file(self, source: Path, path: str, *, mode: int) -> None:
-        node = self._node("files", path)
-        contents = node.setdefault("contents", {}) if node is not None else {}
-        if node is None or contents.get("source"):
-            self._site.error(f"{NODE_EXISTS}: {path}")
+    def _add_directory(self, path: str) -> None:
+        """Folders are only named where there is something to say about them: Ignition makes missing ones."""
+        if "dir_mode" not in self._tree and not self._owner:
             return
-        url, compression = data_url(source.read_bytes(), compression=contents.get("compression", ""))
-        contents |= {"source": url, "compression": compression}
-        node.setdefault("mode", mode)
+        if path in self._nodes:
+            self._error(NODE_EXISTS)
+            return
+        node = {**self._owner, "path": path, "mode": self._tree.get("dir_mode", 0o755)}
+        self._nodes.add("directories", node, source=self._source)
 
-    def _add_link(self, source: Path, path: str) -> None:
-        node = self._node("links", path)
-        if node is None or node.get("target"):
-            self._site.error(f"{NODE_EXISTS}: {path}")
+    def _add_file(self, file: FilePath, path: str, *, mode: int) -> None:
+        found = self._find_or_add("files", path, has_own=lambda node: node.get("contents", {}).get("source"))
+        if found is None:
             return
-        target = os.readlink(source)  # noqa: PTH115 - the text of the link, not a tidied path
+        index, node = found
+        self._nodes.fill(index, node, file.read_bytes(), source=self._source)
+        if "mode" not in node:
+            node["mode"] = self._tree.get("file_mode", mode)
+            self._run.origins[("storage", "files", index, "mode")] = self._source
+
+    def _add_link(self, file: FilePath, path: str) -> None:
+        found = self._find_or_add("links", path, has_own=lambda node: node.get("target"))
+        if found is None:
+            return
+        index, node = found
+        target = os.readlink(file)  # noqa: PTH115 - the text of the link, not a tidied path
         target.encode()
         node["target"] = target
+        self._run.origins[("storage", "links", index, "target")] = self._source
 
-    def _node(self, kind: str, path: str) -> Object | None:
-        """The entry for ``path``, of the config (it lends its owner) or new; None if it is of another kind."""
-        run, tree = self._site.run, self._site.source
-        if path in self._known:
-            found, index = self._known[path]
-            if found != kind:
-                return None
-            for below in _ADDED:
-                run.origins.setdefault(("storage", kind, index, *below), tree)
-        else:
-            nodes = self._storage.setdefault(kind, [])
-            index = len(nodes)
-            nodes.append({"path": path})
-            self._known[path] = (kind, index)
-            run.origins.setdefault(("storage", kind), tree)
-            for below in ((), ("path",), *_ADDED):
-                run.origins[("storage", kind, index, *below)] = tree
-        node: Object = self._storage[kind][index]
-        return node
+    def _find_or_add(self, kind: str, path: str, *, has_own: Callable[[Object], object]) -> tuple[int, Object] | None:
+        """The entry of the config for ``path``, which lends its owner and mode, or a new one."""
+        found = self._nodes.find(kind, path)
+        if (found is None and path in self._nodes) or (found is not None and has_own(found[1])):
+            self._error(NODE_EXISTS)
+            return None
+        return found or self._nodes.add(kind, {**self._owner, "path": path}, source=self._source)

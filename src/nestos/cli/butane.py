@@ -7,7 +7,8 @@ standard output or to a file only if it is usable; what was found in the source 
 from __future__ import annotations
 
 import argparse
-import json
+import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +17,9 @@ from typing import Any
 from nestos import __version__
 from nestos.base import durable
 from nestos.base.report import Report
-from nestos.butane import VARIANTS, translate
-from nestos.ignition.spec.parse import parse
+from nestos.butane import VARIANTS, rendering, translate
+from nestos.butane.translation import STRICT
+from nestos.cli.butane_inspection import inspect, validate
 
 _EXAMPLES = """\
 examples:
@@ -27,6 +29,7 @@ examples:
 
 known variants:
 """
+_SWITCHES = "check|debug|help|pretty|raw|raw-errors|strict|version"
 
 
 class _CommandError(Exception):
@@ -35,29 +38,72 @@ class _CommandError(Exception):
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``butane``."""
-    known = "".join(f"  {name:8}{', '.join(variant.versions)}\n" for name, variant in VARIANTS.items())
+    known = "".join(f"  {name:10}{', '.join(variant.versions)}\n" for name, variant in VARIANTS.items())
     described = argparse.ArgumentParser(
         prog="butane",
+        usage="%(prog)s [options] [input-file]",
         description="Translate a Butane config to an Ignition config.",
         epilog=_EXAMPLES + known,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     described.add_argument("-V", "--version", action="version", version=f"Butane {__version__} (NestOS)")
-    described.add_argument("-c", "--check", action="store_true", help="check config without producing output")
-    described.add_argument("-d", "--files-dir", type=Path, metavar="DIR", help="allow embedding local files from DIR")
-    described.add_argument("-o", "--output", type=Path, metavar="OUT", help="write to OUT instead of standard output")
+    described.add_argument(
+        "-c",
+        "--check",
+        action="store_true",
+        help="check config without producing output",
+    )
+    described.add_argument(
+        "--color",
+        "--colour",
+        default="auto",
+        metavar="WHEN",
+        help='control color output: "auto", "always", or "never" (default auto; always without a value)',
+    )
+    described.add_argument(
+        "-d",
+        "--files-dir",
+        type=Path,
+        metavar="DIR",
+        help="allow embedding local files from DIR",
+    )
+    described.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="OUT",
+        help="write to OUT instead of standard output",
+    )
     described.add_argument("-p", "--pretty", action="store_true", help="output formatted json")
     described.add_argument(
-        "-r", "--raw", action="store_true", help="never wrap in a MachineConfig (no known variant does)"
+        "-r",
+        "--raw",
+        action="store_true",
+        help="never wrap in a MachineConfig; force Ignition output",
     )
+    described.add_argument("--raw-errors", action="store_true", help="show findings in one line each")
     described.add_argument("-s", "--strict", action="store_true", help="fail on any warning")
-    described.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the config (default: standard input)")
+    described.add_argument("-D", "--debug", action="store_true", help=argparse.SUPPRESS)
+    described.add_argument("--input", type=Path, help=argparse.SUPPRESS)
+    described.add_argument(
+        "file",
+        type=Path,
+        nargs="?",
+        metavar="FILE",
+        help="the config (default: standard input)",
+    )
     return described
 
 
 def program(arguments: Sequence[str] | None = None) -> int:
     """Runs ``butane``: 0, or 1 if the config is not usable or a file cannot be read or written, 2 for bad arguments."""
-    options = parser().parse_args(arguments)
+    options = parser().parse_args(_with_values(sys.argv[1:] if arguments is None else arguments))
+    if options.input is not None:
+        _say("Flag --input has been deprecated, specify filename directly on command line")
+        if options.file is not None:
+            parser().error("the input file is given twice")
+        options.file = options.input
     try:
         return _run(options)
     except _CommandError as error:
@@ -65,41 +111,79 @@ def program(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _with_values(arguments: Sequence[str]) -> list[str]:
+    """The arguments as argparse wants them: Go's flags may stand without or with a value."""
+    changed: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        switch = re.fullmatch(
+            f"(--(?:{_SWITCHES}))=(true|false|1|0|t|f|T|F|TRUE|FALSE|True|False)",
+            argument,
+        )
+        if argument == "--":
+            return [*changed, argument, *rest]
+        if argument in ("--color", "--colour"):
+            changed.append(f"{argument}=always")
+        elif switch is None:
+            changed.append(argument)
+        elif switch[2] in ("true", "1", "t", "T", "TRUE", "True"):
+            changed.append(switch[1])
+    return changed
+
+
 def _run(options: argparse.Namespace) -> int:
-    text = _read(options.file)
-    translation = translate(text, files_dir=options.files_dir, strict=options.strict, validate=_validate)
-    for finding in translation.report:
-        _say(str(finding))
-    if translation.report.is_fatal:
-        _say("Error translating config: source config is invalid")
-        return 1
+    data = _read(options.file)
+    translation = translate(
+        data,
+        files_dir=options.files_dir,
+        strict=options.strict,
+        raw=options.raw,
+        validate=validate,
+        inspect=inspect,
+    )
+    _report(translation.report, data, options)
     if translation.config is None:
-        _say("Config produced warnings and --strict was specified")
+        if translation.problem == STRICT:
+            _say("Config produced warnings and --strict was specified")
+        else:
+            _say(f"Error translating config: {translation.problem}")
         return 1
     if not options.check:
-        _write(options.output, _render(translation.config, pretty=options.pretty))
+        _write(
+            options.output,
+            _render(translation.config, wrapped=translation.is_wrapped, options=options),
+        )
     return 0
 
 
-def _validate(config: dict[str, Any]) -> Report:
-    """What Ignition itself will say about the result."""
-    return parse(json.dumps(config).encode()).report
+def _report(report: Report, data: bytes, options: argparse.Namespace) -> None:
+    if options.raw_errors:
+        for finding in report:
+            _say(rendering.short(finding))
+        return
+    name = "<stdin>" if options.file is None else str(options.file)
+    text = rendering.pretty(report, name=name, source=data, colored=_is_colored(options.color))
+    sys.stderr.write(_printable(text))
 
 
-def _read(file: Path | None) -> str:
-    name = "<stdin>" if file is None else str(file)
+def _is_colored(wanted: str) -> bool:
+    if wanted == "auto":
+        return "NO_COLOR" not in os.environ and sys.stderr.isatty()
+    return wanted in ("always", "yes")
+
+
+def _read(file: Path | None) -> bytes:
     try:
-        return (sys.stdin.buffer.read() if file is None else file.read_bytes()).decode()
+        return sys.stdin.buffer.read() if file is None else file.read_bytes()
+    except IsADirectoryError as error:
+        raise _CommandError(f"failed to read {file}: read {file}: is a directory") from error
     except OSError as error:
-        raise _CommandError(f"failed to read {name}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise _CommandError(f"failed to read {name}: it is not UTF-8 text (byte {error.start})") from error
+        reason = (error.strerror or str(error)).lower()
+        raise _CommandError(f"failed to open {file}: open {file}: {reason}") from error
 
 
-def _render(config: dict[str, Any], *, pretty: bool) -> str:
-    if pretty:
-        return json.dumps(config, indent=2, ensure_ascii=False) + "\n"
-    return json.dumps(config, separators=(",", ":"), ensure_ascii=False) + "\n"
+def _render(config: dict[str, Any], *, wrapped: bool, options: argparse.Namespace) -> str:
+    return rendering.as_yaml(config) if wrapped else rendering.as_json(config, indented=options.pretty)
 
 
 def _write(output: Path | None, text: str) -> None:
@@ -114,12 +198,17 @@ def _write(output: Path | None, text: str) -> None:
         else:
             durable.write_text(output, text)
     except OSError as error:
-        raise _CommandError(f"failed to write config to {output}: {error.strerror}") from error
+        reason = (error.strerror or str(error)).lower()
+        raise _CommandError(f"failed to open {output}: open {output}: {reason}") from error
 
 
 def _say(line: str) -> None:
     """Prints a line on standard error, whatever characters it quotes from the config."""
-    sys.stderr.write(line.encode(errors="backslashreplace").decode() + "\n")
+    sys.stderr.write(_printable(line) + "\n")
+
+
+def _printable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
 
 
 if __name__ == "__main__":

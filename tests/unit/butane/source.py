@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from nestos.butane import Translation, translate
+from nestos.butane import Translation, rendering, translate
 
 
 def nestos(body: str, *, version: str = "1.1.0", variant: str = "nestos", **options: Any) -> Translation:
@@ -15,8 +15,14 @@ def nestos(body: str, *, version: str = "1.1.0", variant: str = "nestos", **opti
 
 
 def messages(body: str, **options: Any) -> list[str]:
-    """The findings of ``body``, one line each."""
-    return [str(finding) for finding in nestos(body, **options).report]
+    """The findings of ``body``, one line each; behind them the problem, if no finding is an error."""
+    return told(nestos(body, **options))
+
+
+def told(translation: Translation) -> list[str]:
+    """What a translation says: its findings, and the problem if no finding is an error."""
+    found = [rendering.short(finding) for finding in translation.report]
+    return found if translation.report.is_fatal or not translation.problem else [*found, translation.problem]
 
 
 def config(body: str, **options: Any) -> dict[str, Any]:

@@ -1,163 +1,160 @@
-"""What YAML says and where, and what is wrong with it."""
+"""What YAML says and where, and what is wrong with it, in the words of the original."""
 
 from __future__ import annotations
 
 import pytest
-import yaml
 
-from nestos.butane import document, walk
-from nestos.butane.document import DocumentError
+from nestos.butane import document
+from nestos.butane.document import DocumentError, Node
+from nestos.butane.place import Key, Place
 from tests.unit.butane.source import messages
 
 
-def node(text: str) -> yaml.Node:
-    parsed = document.parse(text)
+def node(text: str) -> Node:
+    parsed = document.parse(text.encode())
     assert parsed is not None
     return parsed
 
 
 @pytest.mark.parametrize(
-    ("text", "value"),
+    ("text", "tag", "value"),
     [
-        ("0", 0),
-        ("0644", 0o644),
-        ("0o644", 0o644),
-        ("0x1FF", 0x1FF),
-        ("0b101", 5),
-        ("-3", -3),
-        ("+3", 3),
-        ("1_000", 1000),
-        ("2.0", 2),
-        ("9223372036854775807", 2**63 - 1),
+        ("0", "!!int", 0),
+        ("0644", "!!int", 0o644),
+        ("0o644", "!!int", 0o644),
+        ("0x1FF", "!!int", 0x1FF),
+        ("0b101", "!!int", 5),
+        ("-3", "!!int", -3),
+        ("1_000", "!!int", 1000),
+        ("18446744073709551615", "!!int", 2**64 - 1),
+        ("2.5", "!!float", 2.5),
+        ("089", "!!float", 89.0),
+        ("-.inf", "!!float", float("-inf")),
+        ("18446744073709551616", "!!float", 2.0**64),
+        ("TRUE", "!!bool", True),
+        ("yes", "!!str", "yes"),
+        ("~", "!!null", None),
+        ("2020-01-01", "!!timestamp", "2020-01-01"),
+        ("1:30", "!!str", "1:30"),
+        ("'1'", "!!str", "1"),
+        ("!!str 1", "!!str", "1"),
+        ('!!int "7"', "!!int", 7),
+        ("!!float 7", "!!float", 7.0),
+        ("!foo 7", "!foo", "7"),
     ],
 )
-def test_a_number_is_read_as_go_reads_it(text: str, value: int) -> None:
-    assert document.number(node(text)) == value
+def test_a_word_is_understood_as_go_understands_it(text: str, tag: str, value: object) -> None:
+    found = node(text)
+    assert (found.tag, found.resolved) == (tag, value)
+    assert type(found.resolved) is type(value)
 
 
-@pytest.mark.parametrize(
-    "text", ["1.5", "1e3", "1:30", "08", "0x", "_", "0b2", "abc", "'1'", "9223372036854775808", "9" * 5000, "[1]"]
-)
-def test_what_is_no_whole_number_is_refused(text: str) -> None:
-    with pytest.raises(DocumentError):
-        document.number(node(text))
+def test_a_word_that_cannot_be_what_its_tag_says_is_refused() -> None:
+    with pytest.raises(DocumentError, match="yaml: cannot decode !!str `x` as a !!int"):
+        document.parse(b"!!int x")
 
 
-@pytest.mark.parametrize("text", ["true", "True", "yes", "on", "y", "ON"])
-def test_yes_and_its_kin_are_true_where_a_flag_is_wanted(text: str) -> None:
-    assert document.truth(node(text)) is True
+def test_only_the_first_document_is_read() -> None:
+    assert node("a: b\n---\n{").items[0].value == "a"
 
 
-@pytest.mark.parametrize("text", ["no", "123", "2020-01-01", "1:30", "0x10", "1.5"])
-def test_text_is_text_whatever_it_looks_like(text: str) -> None:
-    assert document.text(node(text)) == text
+def test_a_node_is_found_by_its_path_and_a_key_by_its_own() -> None:
+    root = node("a:\n  - b: c\nd: &x [e]\nf: *x\n")
+    found = document.find(root, ("a", 0, "b"))
+    assert found is not None
+    assert found.value == "c"
+    assert document.nearest_place(root, ("a", 0, Key("b"))) == Place(2, 5)
+    assert document.nearest_place(root, ("a", 0, "b", "z", 7)) == Place(2, 8)
+    assert document.nearest_place(root, ("f", 0)) == Place(4, 4)
+    assert document.find(root, ("f", 0)) is None
 
 
 MISTAKES: dict[str, tuple[str, str]] = {
     "unclosed bracket": (
         "storage: {files: [",
-        "error at $, line 3 col 19: cannot parse YAML: while parsing a flow node, "
-        "expected the node content, but found '<stream end>'",
+        "Error unmarshaling yaml: yaml: line 3: did not find expected node content",
     ),
     "tab as indentation": (
         "storage:\n\tfiles: []",
-        "error at $, line 4 col 1: cannot parse YAML: while scanning for the next token, "
-        "found character '\\t' that cannot start any token",
+        "Error unmarshaling yaml: yaml: line 4: found character that cannot start any token",
     ),
     "control character": (
         "storage: \x01",
-        "error at $, line 3 col 10: cannot parse YAML: special characters are not allowed",
+        "Error unmarshaling yaml: yaml: control characters are not allowed",
     ),
-    "two documents": (
-        "---\nvariant: nestos",
-        "error at $, line 3 col 1: cannot parse YAML: expected a single document in the stream, "
-        "but found another document",
-    ),
-    "escape beyond Unicode": (
-        'systemd: "\\UFFFFFFFF"',
-        "error at $: cannot parse YAML: Python int too large to convert to C int",
-    ),
+    "unknown anchor": ("storage: *a", "Error unmarshaling yaml: yaml: unknown anchor 'a' referenced"),
     "key given twice": (
         "storage: {}\npasswd: {}\nstorage: {}",
-        'error at $, line 5 col 1: key "storage" is given twice, first in line 3',
+        'Error unmarshaling yaml: yaml: unmarshal errors:\n  line 5: mapping key "storage" already defined at line 3',
     ),
     "key given twice below": (
         "storage:\n  files:\n    - path: /a\n      path: /b",
-        'error at $.storage.files.0, line 6 col 7: key "path" is given twice, first in line 5',
+        'yaml: unmarshal errors:\n  line 6: mapping key "path" already defined at line 5',
     ),
-    "key that is a list": ("[a]: b", "error at $, line 3 col 1: a key must be text"),
-    "surrogate": (
-        'passwd: {users: [{name: "\\ud800"}]}',
-        "error at $.passwd.users.0.name, line 3 col 25: not valid Unicode: a surrogate stands alone",
+    "list for a mapping": (
+        "storage: []",
+        "yaml: unmarshal errors:\n  line 3: cannot unmarshal !!seq into v0_5.Storage",
     ),
-    "binary": (
-        "storage: {files: [{path: !!binary aGk=}]}",
-        "error at $.storage.files.0.path, line 3 col 26: "
-        "binary values are not supported; put the bytes in a local file",
-    ),
-    "list for a mapping": ("storage: []", "error at $.storage, line 3 col 10: expected a mapping, found a list"),
     "mapping for a list": (
         "storage: {files: {}}",
-        "error at $.storage.files, line 3 col 18: expected a list, found a mapping",
+        "yaml: unmarshal errors:\n  line 3: cannot unmarshal !!map into []v0_5.File",
     ),
-    "text for a mapping": ("storage: files", "error at $.storage, line 3 col 10: expected a mapping, found a value"),
     "mapping for text": (
         "storage: {files: [{path: {a: b}}]}",
-        "error at $.storage.files.0.path, line 3 col 26: expected text, found a mapping",
+        "yaml: unmarshal errors:\n  line 3: cannot unmarshal !!map into string",
     ),
     "text for a number": (
-        "storage: {files: [{path: /a, mode: rw}]}",
-        'error at $.storage.files.0.mode, line 3 col 36: expected a whole number, found "rw"',
-    ),
-    "quoted number": (
-        "storage: {files: [{path: /a, mode: '0644'}]}",
-        'error at $.storage.files.0.mode, line 3 col 36: expected a whole number, found text "0644"; remove the quotes',
+        "storage: {files: [{path: /a, mode: a very long text}]}",
+        "yaml: unmarshal errors:\n  line 3: cannot unmarshal !!str `a very ...` into int",
     ),
     "text for a flag": (
-        "storage: {files: [{path: /a, overwrite: maybe}]}",
-        'error at $.storage.files.0.overwrite, line 3 col 41: expected true or false, found "maybe"',
+        "storage: {files: [{path: /a, overwrite: 'true'}]}",
+        "yaml: unmarshal errors:\n  line 3: cannot unmarshal !!str `true` into bool",
     ),
-    "empty entry": (
-        "storage:\n  files:\n    -\n    - path: /a",
-        "error at $.storage.files.0, line 5 col 6: this entry is empty",
+    "all at once": (
+        "storage: {files: [{path: [], mode: x}]}\npasswd: {users: [{groups: [[]]}]}",
+        "yaml: unmarshal errors:\n"
+        "  line 3: cannot unmarshal !!seq into string\n"
+        "  line 3: cannot unmarshal !!str `x` into int\n"
+        "  line 4: cannot unmarshal !!seq into v0_5.Group",
     ),
     "merge key without a mapping": (
         "storage: {<<: 3}",
-        "error at $.storage, line 3 col 11: << needs a mapping or a list of mappings",
+        "yaml: map merge requires map or sequence of maps as the value",
+    ),
+    "mapping that contains itself": (
+        "storage: &a {files: [{contents: {<<: *a}}], <<: *a}",
+        "yaml: anchor 'a' value contains itself",
     ),
 }
 
 
 @pytest.mark.parametrize(("body", "message"), MISTAKES.values(), ids=MISTAKES.keys())
-def test_a_mistake_is_told_with_its_place(body: str, message: str) -> None:
+def test_a_mistake_is_told_as_the_original_tells_it(body: str, message: str) -> None:
     assert messages(body) == [message]
 
 
-def test_all_mistakes_are_told_at_once() -> None:
-    found = messages("storage: {files: [{path: [], mode: x}]}\npasswd: 3\nsytemd: {}")
-    assert [line.split(":")[0] for line in found] == [
-        "warning at $.sytemd, line 5 col 1",
-        "error at $.passwd, line 4 col 9",
-        "error at $.storage.files.0.path, line 3 col 26",
-        "error at $.storage.files.0.mode, line 3 col 36",
-    ]
+@pytest.mark.parametrize(
+    ("body", "mode"), [("mode: 1.9", 1), ("mode: 0x1ff", 0o777), ("mode: !!int '7'", 7), ("mode: ~", None)]
+)
+def test_a_number_may_be_written_in_many_ways(body: str, mode: int | None) -> None:
+    assert messages(f"storage: {{files: [{{path: /a, {body}}}]}}") == []
 
 
-def test_a_mapping_that_contains_itself_ends() -> None:
-    assert messages("storage: &a {<<: *a, files: []}\npasswd: &b {users: [*b]}") == [
-        "warning at $.passwd.users.0.users, line 4 col 13: unused key users"
+def test_entries_that_say_nothing_are_left_out() -> None:
+    assert messages("passwd:\n  users:\n    -\n    - name: a\n") == [
+        "warning at $.passwd.users.0, line 5 col 6: context tree does not match content tree at $.passwd.users.0. "
+        "Line and column reporting may be inconsistent. Unused keys may not be reported"
     ]
 
 
 def test_deep_nesting_is_an_error() -> None:
     (message,) = messages("a: " + "[" * 5000)
-    assert message == "error at $: cannot parse YAML: nested too deeply"
+    assert message.startswith("Error unmarshaling yaml: yaml: ")
 
 
-def test_aliases_that_multiply_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(walk, "_MOST_NODES", 10_000)
+def test_aliases_that_multiply_are_stopped() -> None:
     headers = ", ".join(["&h {name: a}", *["*h"] * 200])
     appends = ", ".join([f"&a {{http_headers: [{headers}]}}", *["*a"] * 200])
     files = ", ".join([f"&f {{path: /a, append: [{appends}]}}", *["*f"] * 200])
-    (message,) = messages(f"storage: {{files: [{files}]}}")
-    assert message == "error at $, line 1 col 1: the document expands to too many entries"
+    assert messages(f"storage: {{files: [{files}]}}") == ["yaml: document contains excessive aliasing"]

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.butane.source import config, messages, nestos
+from tests.unit.butane.source import config, nestos
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "an empty config": ("", {}),
-    "empty sections leave nothing": ("storage: {files: [], links: }\npasswd: {}\nsystemd: ~", {}),
+    "empty sections leave nothing": ("storage: {files: [], links: }\npasswd: {}", {}),
     "users": (
         """
         passwd:
@@ -337,15 +337,9 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         "kernel_arguments: {should_exist: [quiet, 'panic=10'], should_not_exist: [nosmt]}",
         {"kernelArguments": {"shouldExist": ["quiet", "panic=10"], "shouldNotExist": ["nosmt"]}},
     ),
-    "anchors and merge keys": (
-        """
-        storage:
-          files:
-            - &base {path: /etc/a, mode: 0600}
-            - <<: *base
-              path: /etc/b
-        """,
-        {"storage": {"files": [{"path": "/etc/a", "mode": 384}, {"path": "/etc/b", "mode": 384}]}},
+    "anchors": (
+        "storage: {files: [{path: /a, user: &me {name: core}}, {path: /b, user: {id: 1}}], links: []}",
+        {"storage": {"files": [{"path": "/a", "user": {"name": "core"}}, {"path": "/b", "user": {"id": 1}}]}},
     ),
 }
 
@@ -353,6 +347,12 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.mark.parametrize(("body", "expected"), CASES.values(), ids=CASES.keys())
 def test_a_config_becomes_ignition(body: str, expected: dict[str, Any]) -> None:
     assert config(body) == expected
+
+
+def test_a_merge_key_lends_what_is_not_written_and_is_warned_of_as_the_original_does() -> None:
+    translation = nestos("storage: {files: [&base {path: /a, mode: 0600}, {<<: *base, path: /b}]}")
+    assert translation.require()["storage"]["files"] == [{"path": "/a", "mode": 384}, {"path": "/b", "mode": 384}]
+    assert [finding.message for finding in translation.report] == ["unused key <<"]
 
 
 def test_secure_execution_keys_come_with_ignition_3_5() -> None:
@@ -369,7 +369,7 @@ def test_the_result_does_not_depend_on_the_order_of_keys() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "body", "hint"),
+    ("version", "body", "path"),
     [
         ("1.0.0", "storage: {trees: [{local: a}]}", "storage.trees"),
         ("1.0.0", "storage: {files: [{path: /a, contents: {local: a}}]}", "storage.files.0.contents.local"),
@@ -379,7 +379,8 @@ def test_the_result_does_not_depend_on_the_order_of_keys() -> None:
         ("1.4.0", "systemd: {units: [{name: a, contents_local: b}]}", "systemd.units.0.contents_local"),
     ],
 )
-def test_a_key_of_a_later_version_is_not_used_and_named(version: str, body: str, hint: str) -> None:
-    (message,) = messages(body, variant="fcos", version=version)
-    assert message.startswith(f"warning at $.{hint}, line 3 ")
-    assert "it is known from version 1." in message
+def test_a_key_of_a_later_version_is_not_used_and_its_version_is_the_hint(version: str, body: str, path: str) -> None:
+    (finding,) = nestos(body, variant="fcos", version=version).report
+    assert finding.pointer == f"$.{path}"
+    assert finding.message == f"unused key {path.rpartition('.')[2]}"
+    assert finding.hint.startswith("it is known from version 1.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from nestos.butane.variants.variant import BOOT_DEVICE, GRUB, Variant, Version
+from nestos.butane.variants.variant import Variant, Version, types
 
 VARIANT = Variant(
     name="nestos",
+    note="NestOS",
     versions={
-        "1.0.0": Version(language=4, ignition="3.3.0", additions={"boot_device": BOOT_DEVICE}),
-        "1.1.0": Version(language=5, ignition="3.4.0", additions={"boot_device": BOOT_DEVICE, "grub": GRUB}),
+        "1.0.0": Version(language=4, types=types(4, config="v1_0", nestos="v1_0")),
+        "1.1.0": Version(language=5, types=types(5, config="v1_1", nestos="v1_1")),
     },
 )
