@@ -21,7 +21,7 @@ LEAST_DEVICES: Mapping[str, int] = {
 def device_of(array: Raid) -> str:
     """Where the array appears."""
     name = array["name"]
-    return name if name.startswith("/dev") else f"/dev/md/{name}"
+    return name if name.startswith("/") else f"/dev/md/{name}"
 
 
 def command(array: Raid, members: Sequence[Path]) -> list[str | Path]:
