@@ -1,8 +1,9 @@
 """The images that scenarios boot and the releases they update to, composed with the product's own pipeline.
 
 Names: ``container`` and ``base`` are raw disk images (of the default edition, and of release ``v1`` of the test
-edition), ``ready`` is the saved machine of ``prepared``, ``repository`` is the folder with every test release,
-``releases`` a JSON file that maps each test release (``v1``, ``v2``, ``panic`` ...) to its ``release.json``.
+edition), ``openstack`` is ``base`` for that platform, ``ready`` is the saved machine of ``prepared``, ``repository`` is
+the folder with every test release, ``releases`` a JSON file that maps each test release (``v1``, ``v2``, ``panic`` ...)
+to its ``release.json``.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ class ScenarioImages:
             return self._disk(self._compose(DEFAULT_EDITION, workspace=self._default))
         if name == "base":
             return self._disk(self._release("v1"))
+        if name == "openstack":
+            return self._disk(self._release("v1"), platform_id="openstack")
         if name in ("repository", "releases"):
             made = {release: self._release(release) for release in RELEASES}
             listing = self._test.folder("test-releases") / "releases.json"
@@ -96,6 +99,6 @@ class ScenarioImages:
             )
         return self._composed[key]
 
-    def _disk(self, made: Composed) -> Path:
+    def _disk(self, made: Composed, *, platform_id: str = "qemu") -> Path:
         box = tools.ensure(self._default.home, progress=self._progress).with_binds(self._default.home)
-        return images.ensure_disk(made.release, made.folder, platform="qemu", runner=box, progress=self._progress)
+        return images.ensure_disk(made.release, made.folder, platform=platform_id, runner=box, progress=self._progress)

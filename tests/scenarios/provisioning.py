@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -163,42 +161,3 @@ def a_config_comes_by_url(lab: Lab) -> None:
     lab.check(node.read("/etc/scenario/merged") == "merged\n", "the merged config was not applied")
     requests = server.traffic().requests
     lab.check(set(requests) == {"/node.ign", "/merged.ign"}, f"asked for {dict(requests)}")
-
-
-@scenario("config-url-argument", minutes=3, needs=["base"], tags=["long"])
-def a_config_comes_by_kernel_argument(lab: Lab) -> None:
-    """``ignition.config.url`` on the kernel command line names the config."""
-    server = lab.server(lab.folder)
-    server.documents["/node.ign"] = json.dumps(
-        config(
-            files={"/etc/scenario/argument": "by argument\n"},
-            passwd={"users": [{"name": "nest", "sshAuthorizedKeys": [lab.equipment.identity.public]}]},
-        )
-    ).encode()
-    disk = with_kernel_argument(lab, f"ignition.config.url={server.guest_url}/node.ign")
-    machine = lab.machine(replace(spec("node", disk), fw_cfg=()))
-    node = Node(lab, machine)
-    with lab.step("first boot"):
-        node.start()
-    lab.check(node.read("/etc/scenario/argument") == "by argument\n", "the config was not applied")
-
-
-def with_kernel_argument(lab: Lab, argument: str) -> Path:
-    """A raw copy of the base image whose slot A is booted with one more kernel argument.
-
-    The boot partition is changed with debugfs, as a person with the disk in another machine would.
-    """
-    raw = lab.folder / "argument.raw"
-    box = lab.equipment.tools.with_binds(lab.folder, lab.images["base"].parent)
-    box(["cp", "--sparse=always", str(lab.images["base"]), str(raw)], timeout_seconds=300)
-    table = json.loads(box(["sfdisk", "--json", str(raw)]).stdout)["partitiontable"]
-    (boot,) = (part for part in table["partitions"] if part.get("name") == "boot")
-    device = f"{raw}?offset={boot['start'] * table.get('sectorsize', 512)}"
-    text = box(["debugfs", "-R", "cat /slot-a/slot.cfg", device]).stdout
-    lab.check("set kargs='" in text, f"slot.cfg has no kernel arguments: {text!r}")
-    changed = lab.folder / "slot.cfg"
-    changed.write_text(text.replace("set kargs='", f"set kargs='{argument} "))
-    commands = lab.folder / "debugfs.commands"
-    commands.write_text(f"rm /slot-a/slot.cfg\nwrite {changed} /slot-a/slot.cfg\n")
-    box(["debugfs", "-w", "-f", str(commands), device])
-    return raw

@@ -23,7 +23,6 @@ _NODE_CODE = (
     "deploy",
     "wire/__init__.py",
     "wire/deployment.py",
-    "wire/lockfile.py",
     "wire/version.py",
     "cli/__init__.py",
     "cli/node.py",
