@@ -3,7 +3,7 @@
 Names: ``container`` and ``base`` are raw disk images (of the default edition, and of release ``v1`` of the test
 edition), ``openstack`` is ``base`` for that platform, ``ready`` is the saved machine of ``prepared``, ``repository`` is
 the folder with every test release, ``releases`` a JSON file that maps each test release (``v1``, ``v2``, ``panic`` ...)
-to its ``release.json``.
+to its ``release.json``, ``keys`` the GnuPG home of the key that signs them.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ class ScenarioImages:
             listing = self._test.folder("test-releases") / "releases.json"
             listing.write_text(json.dumps({key: str(value.folder / "release.json") for key, value in made.items()}))
             return self._test.repository if name == "repository" else listing
+        if name == "keys":
+            return self._test.folder("keys")
         if name == "ready":
             return self._ready()
         raise InputError(f"no image is called {name!r}")

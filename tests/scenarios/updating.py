@@ -6,11 +6,12 @@ from typing import Any
 
 from nestos.lab.scenario import Lab, scenario
 from nestos.lab.webserver import Fault, FaultKind, WebServer
+from tests.scenarios import forgery
 from tests.scenarios.node import TEST_REF, Node, first_boot, releases
 from tests.scenarios.prepared import resume
 
-NEEDS = ["base", "repository", "releases"]
-READY = ["ready", "repository", "releases"]
+NEEDS = ["base", "repository", "releases", "keys"]
+READY = ["ready", "repository", "releases", "keys"]
 _FALLBACK_SECONDS = 1500.0
 
 
@@ -62,6 +63,12 @@ def updates_and_goes_back(lab: Lab) -> None:
         lab.check(node.read("/var/lib/scenario/data") == "kept\n", "/var was lost")
         node.follow(server.guest_url, ref=TEST_REF)
         lab.check(node.upgrade(accepted=(77,)).returncode == 77, "the newest version was taken again")
+    with lab.step("a repository that went back in time"):
+        server.documents.update(forgery.old_summary(lab, known["v1"]))
+        refused = node.upgrade(accepted=(1,))
+        lab.check(known["v1"]["version"] in refused.stderr, f"the refusal does not name the version: {refused.stderr}")
+        lab.check("--allow-downgrade" in refused.stderr, f"the refusal does not say the way out: {refused.stderr}")
+        server.documents.clear()
     with lab.step("rollback"):
         node.write("/etc/scenario/edited", "after\n")
         node.run("nestos rollback")
@@ -158,8 +165,21 @@ def a_bad_repository_changes_nothing(lab: Lab) -> None:
             lab.check("Traceback" not in said, f"a traceback: {said}")
             after = node.status()
             lab.check(after["slots"] == before["slots"] and after["next"] == before["next"], "a slot was touched")
+    forgeries = {
+        "commit": (forgery.strangers_commit(lab, commit), commit[:8]),
+        "summary": (forgery.strangers_summary(lab, commit), "summary"),
+    }
+    server.heal()
+    for what, (documents, words) in forgeries.items():
+        with lab.step(f"a {what} that a stranger signed"):
+            server.documents.update(documents)
+            done = node.upgrade(accepted=tuple(range(256)))
+            said = done.stdout + done.stderr
+            lab.check(done.returncode == 1, f"exit status {done.returncode}: {said}")
+            lab.check(words in said and "sign" in said, f"the error does not name {words} and its signature: {said}")
+            lab.check(node.status()["slots"] == before["slots"], "a slot was touched")
+            server.documents.clear()
     with lab.step("the same repository, healed"):
-        server.heal()
         node.upgrade()
         lab.check(slot(node.status(), "other")["state"] == "trying", "the update was not taken")
 
