@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -76,7 +77,7 @@ def _add_status(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     parser.add_argument("--json", action="store_true", help="print JSON of a documented, stable form")
     parser.add_argument("-v", "--verbose", action="store_true", help="more about each slot, and the history")
-    parser.set_defaults(act=_status, lenient=True)
+    parser.set_defaults(act=_status, for_everyone=_status_for_everyone, lenient=True)
 
 
 def _add_upgrade(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -134,13 +135,14 @@ def _add_boot(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
         '  nestos boot failed --reason "no uplink"   give this boot up',
     )
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
-    for name, act, text in (
-        ("health", _boot_health, "run the checks of health.d; fails if a required one does"),
-        ("mark-good", _boot_mark_good, "this boot completed: the running slot is good"),
-        ("farewell", _boot_farewell, "an orderly shutdown begins"),
-        ("deadline", _boot_deadline, "give this boot up unless boot-complete.target is active"),
+    for name, act, publishes, text in (
+        ("health", _boot_health, False, "run the checks of health.d; fails if a required one does"),
+        ("mark-good", _boot_mark_good, True, "this boot completed: the running slot is good"),
+        ("farewell", _boot_farewell, False, "an orderly shutdown begins"),
+        ("deadline", _boot_deadline, False, "give this boot up unless boot-complete.target is active"),
     ):
-        steps.add_parser(name, help=text, description=text).set_defaults(act=act, lenient=True)
+        step = steps.add_parser(name, help=text, description=text)
+        step.set_defaults(act=act, lenient=True, publishes=publishes)
     failed = steps.add_parser("failed", help="give this boot up", description="remember why, and restart if that helps")
     failed.add_argument("--reason", default="a unit that boot-complete.target needs failed", help="for nestos status")
     failed.set_defaults(act=_boot_failed, lenient=True)
@@ -152,6 +154,13 @@ def _add_boot(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def _status(node: Node, options: argparse.Namespace) -> int:
     found = status.collect(node)
     print(json.dumps(status.document(found), indent=2) if options.json else status.text(found, verbose=options.verbose))
+    return 0
+
+
+def _status_for_everyone(root: Root, options: argparse.Namespace) -> int:
+    """As ``_status`` for a user who may not read the boot partition: what root's last command left."""
+    found = status.snapshot(root)
+    print(json.dumps(found.document, indent=2) if options.json else found.verbose if options.verbose else found.text)
     return 0
 
 
@@ -333,14 +342,26 @@ def parser() -> argparse.ArgumentParser:
     return described
 
 
-def main(arguments: Sequence[str] | None = None, *, find_node: Callable[..., Node] = this_node) -> int:
-    """Runs one command and returns its exit status; errors become a message on standard error."""
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    find_node: Callable[..., Node] = this_node,
+    root: Root | None = None,
+    user: int | None = None,
+) -> int:
+    """Runs one command and returns its exit status; errors become a message on standard error.
+
+    ``user``, by default the effective user id, decides what is allowed: users other than root may read the status.
+    """
     options = parser().parse_args(arguments)
     log.setup(verbose=options.debug)
     try:
-        if find_node is this_node and os.geteuid() != 0:
-            raise NestosError("only root can read and change the slots", hint="use sudo")
-        status_code: int = options.act(find_node(lenient=getattr(options, "lenient", False)), options)
+        if (os.geteuid() if user is None else user) == 0:
+            status_code = _act(find_node(lenient=getattr(options, "lenient", False)), options)
+        elif "for_everyone" in options:
+            status_code = options.for_everyone(root or Root("/"), options)
+        else:
+            raise NestosError("only root can change the slots", hint="use sudo")
     except NestosError as error:
         print(f"nestos: {error}", file=sys.stderr)
         if error.hint:
@@ -349,6 +370,17 @@ def main(arguments: Sequence[str] | None = None, *, find_node: Callable[..., Nod
     except KeyboardInterrupt:
         print("nestos: interrupted; the running system is untouched", file=sys.stderr)
         return 130
+    return status_code
+
+
+def _act(node: Node, options: argparse.Namespace) -> int:
+    """Runs root's command, and shows everyone what it left, however it ended."""
+    try:
+        status_code: int = options.act(node, options)
+    finally:
+        if getattr(options, "publishes", True):
+            with suppress(NestosError, OSError):
+                status.publish(node)
     return status_code
 
 

@@ -17,10 +17,15 @@ The JSON is an interface: ``schema`` is 1, keys are only ever added within it. I
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
+from nestos.base import durable
+from nestos.base.errors import StateError
+from nestos.base.paths import Root
 from nestos.deploy.node import Node, View
 from nestos.deploy.records import BootFailure, Denial, Record
 from nestos.deploy.transaction import Holder, holder
@@ -28,6 +33,17 @@ from nestos.slots.bootstate import BootState, Slot, SlotState
 from nestos.wire.deployment import Deployment
 
 SCHEMA = 1
+SNAPSHOT = "/run/nestos/status.json"
+_SNAPSHOT_MODE = 0o644
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """The status as root's last command left it, for everyone: as JSON, and for people, short and verbose."""
+
+    document: dict[str, Any]
+    text: str
+    verbose: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +116,26 @@ def _slot(node: Node, view: View, state: BootState, *, slot: Slot) -> SlotView:
         deployment=deployment,
         reason=reason,
     )
+
+
+def publish(node: Node) -> None:
+    """Leaves a snapshot for users who may not read the boot partition. Passwords in the address are left out."""
+    found = replace(collect(node), transaction=None)
+    parts = urlsplit(found.url)
+    found = replace(found, url=parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())
+    snapshot = Snapshot(document=document(found), text=text(found), verbose=text(found, verbose=True))
+    path = node.root.join(SNAPSHOT)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    durable.write(path, json.dumps(asdict(snapshot)).encode(), mode=_SNAPSHOT_MODE)
+
+
+def snapshot(root: Root) -> Snapshot:
+    """What ``publish`` left. Raises ``StateError`` where there is nothing yet."""
+    try:
+        return Snapshot(**json.loads(root.join(SNAPSHOT).read_bytes()))
+    except (OSError, ValueError, TypeError) as error:
+        hint = "it is there when the boot has completed; root can always ask: sudo nestos status"
+        raise StateError("there is no status for users yet", hint=hint) from error
 
 
 def document(status: Status) -> dict[str, Any]:

@@ -32,7 +32,10 @@ class Bench:
         return self.node
 
     def __call__(self, *arguments: str) -> tuple[int, str, str]:
-        status = cli.main(arguments, find_node=self.find)
+        return self.as_user(0, *arguments)
+
+    def as_user(self, user: int, *arguments: str) -> tuple[int, str, str]:
+        status = cli.main(arguments, find_node=self.find, root=self.node.root, user=user)
         said = self._capture.readouterr()
         return status, said.out, said.err
 
@@ -47,6 +50,35 @@ def test_status_speaks_to_people_and_programs(bench: Bench) -> None:
     assert (status, "● a: 1" in out) == (0, True)
     status, out, _ = bench("status", "--json")
     assert json.loads(out)["slots"]["a"]["deployment"]["version"] == "1"
+
+
+def test_everyone_may_read_the_status_that_roots_last_command_left(bench: Bench) -> None:
+    status, _, err = bench.as_user(1000, "status")
+    assert (status, "sudo nestos status" in err) == (1, True)
+    bench("upgrade")
+    status, out, _ = bench.as_user(1000, "status")
+    assert (status, "b: 2 (trying" in out) == (0, True)
+    assert json.loads(bench.as_user(1000, "status", "--json")[1]) == json.loads(bench("status", "--json")[1])
+    assert "History:" in bench.as_user(1000, "status", "-v")[1]
+
+
+def test_a_failed_command_is_in_the_status_too(bench: Bench) -> None:
+    bench("boot", "failed", "--reason", "no uplink")
+    assert "no uplink" in bench.as_user(1000, "status")[1]
+
+
+def test_the_password_of_a_repository_is_not_for_everyone(bench: Bench) -> None:
+    bench.node = replace(bench.node, settings=replace(bench.node.settings, update_url="http://me:secret@host/repo"))
+    bench("status")
+    out = bench.as_user(1000, "status", "--json")[1]
+    assert json.loads(out)["update"]["url"] == "http://host/repo"
+
+
+def test_only_root_changes_slots(bench: Bench) -> None:
+    for command in (["upgrade"], ["rollback"], ["boot", "mark-good"]):
+        status, _, err = bench.as_user(1000, *command)
+        assert (status, "use sudo" in err) == (1, True)
+    assert bench.machine.block.writes == 0
 
 
 def test_a_check_names_what_is_available(bench: Bench) -> None:
