@@ -120,6 +120,13 @@ def acquire(job: Job, *, transport: Transport) -> Acquired:
     return Acquired(config=config, sources=[*sources, *reader.referenced])
 
 
+def rendered(job: Job, config: Config, *, transport: Transport) -> Config:
+    """``config`` with every config that it refers to, valid as a whole. Raises as ``acquire`` does."""
+    result = _Reader(job=job, transport=transport.configured(config)).render(config)
+    _require_valid(result, "the config, merged with those it refers to,")
+    return result
+
+
 def _require_valid(config: Config, what: str) -> None:
     report = validate(config)
     if report.is_fatal:

@@ -62,24 +62,25 @@ class SystemNetwork:
         return socket.socket(family, socket.SOCK_DGRAM), address
 
 
-def _alternating(addresses: list[Address]) -> list[Address]:
+def _alternating(addresses: Sequence[Address]) -> list[Address]:
     """``addresses`` with the two families taking turns, that of the first one leading."""
     first = [address for address in addresses if address[0] == addresses[0][0]]
     other = [address for address in addresses if address[0] != addresses[0][0]]
     return [address for address in chain(*zip_longest(first, other)) if address is not None]
 
 
-def _first_to_answer(addresses: list[Address], timeout_seconds: float | None, *, low_port: bool) -> socket.socket:
+def _first_to_answer(addresses: Sequence[Address], timeout_seconds: float | None, *, low_port: bool) -> socket.socket:
     """A socket connected to the first of ``addresses`` that answers. Raises ``OSError`` of the last that failed."""
     end = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+    waiting = list(addresses)
     under_way: dict[int, socket.socket] = {}
     problem: OSError = TimeoutError(errno.ETIMEDOUT, "Connection timed out")
     poll = select.poll()
     try:
-        while addresses or under_way:
-            if addresses:
+        while waiting or under_way:
+            if waiting:
                 try:
-                    begun = _begun(*addresses.pop(0), low_port=low_port)
+                    begun = _begun(*waiting.pop(0), low_port=low_port)
                 except OSError as error:
                     problem = error
                     continue
@@ -88,7 +89,7 @@ def _first_to_answer(addresses: list[Address], timeout_seconds: float | None, *,
             left = None if end is None else end - time.monotonic()
             if left is not None and left <= 0:
                 raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
-            patience = min(_NEXT_ADDRESS_SECONDS, left or _NEXT_ADDRESS_SECONDS) if addresses else left
+            patience = min(_NEXT_ADDRESS_SECONDS, left or _NEXT_ADDRESS_SECONDS) if waiting else left
             for number, _ in poll.poll(None if patience is None else patience * 1000):
                 poll.unregister(number)
                 answered = under_way.pop(number)

@@ -70,7 +70,13 @@ DIGEST = "fetchers.digest"
 JOURNAL = "journal"
 """Structured journal records, where there is a journal."""
 
-_OTHERS = (NETWORK, TLS, BYPASS, AZURE_BLOB, DRIVE, DIGEST, JOURNAL)
+FAILURE = "failure"
+"""What is shown of a config when a stage failed."""
+
+OUTCOME = "outcome"
+"""Telling a server how a stage ended, where that is asked for."""
+
+_OTHERS = (NETWORK, TLS, BYPASS, AZURE_BLOB, DRIVE, DIGEST, JOURNAL, FAILURE, OUTCOME)
 
 
 def all_parts() -> list[str]:

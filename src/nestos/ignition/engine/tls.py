@@ -25,7 +25,7 @@ def context(*, bundles: tuple[Path, ...], authorities: tuple[str, ...]) -> ssl.S
     bundle = next((path for path in bundles if path.exists()), None)
     if bundle is not None:
         made.load_verify_locations(cafile=str(bundle))
-    for authority in authorities:
+    for authority in filter(None, authorities):
         try:
             made.load_verify_locations(cadata=authority)
         except ssl.SSLError as error:

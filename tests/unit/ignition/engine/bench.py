@@ -99,7 +99,7 @@ class FakeTools:
             with (self.root / "etc/passwd").open("a") as file:
                 file.write(f"{name}:x:1000:1000::{home}:/bin/bash\n")
             if "--create-home" in words:
-                Root(self.root).join(home).mkdir()
+                Root(self.root).join(home).mkdir(exist_ok=True)
         return Completed(returncode=0, stdout="", stderr="")
 
 
