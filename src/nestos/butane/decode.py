@@ -81,7 +81,7 @@ class _Decoder:
         return result
 
     def _scalar(self, node: Node, kind: Kind, typed: str) -> Any:
-        found = node.resolved
+        found = node.resolved()
         match kind:
             case Scalar.TEXT:
                 return node.value

@@ -35,7 +35,8 @@ _TIMESTAMP = re.compile(
     r"[0-9]{4}-(0?[1-9]|1[0-2])-(0?[1-9]|[12][0-9]|3[01])"
     r"([Tt ][0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(\.[0-9]+)?(Z|[-+][0-9]{2}:[0-9]{2})?)?"
 )
-_LONGEST_NUMBER = 70  # characters: 64 binary digits with sign and prefix
+_LOOKAHEAD = 4  # tokens
+_LONGEST_NUMBER = 4000  # digits; Python refuses to read much longer ones
 
 
 class DocumentError(Exception):
@@ -59,13 +60,17 @@ class Node:
     tag: str
     place: Place
     value: str = ""
-    resolved: object = None
+    is_text: bool = False
     items: list[Node] = field(default_factory=list)
     target: Node | None = None
 
     def pairs(self) -> Iterator[tuple[Node, Node]]:
         """Key and value of each entry of a mapping."""
         return zip(self.items[::2], self.items[1::2], strict=True)
+
+    def resolved(self) -> object:
+        """What a scalar means. Raises ``DocumentError`` where it cannot be what its tag says."""
+        return self.value if self.is_text else resolve(self.tag, self.value)[1]
 
     @property
     def is_null(self) -> bool:
@@ -81,24 +86,46 @@ class Node:
 def parse(data: bytes) -> Node | None:
     """The root node of the first document in ``data``, or None if it is empty. Raises ``DocumentError``."""
     try:
-        events = yaml.parse(data, Loader=_LOADER)
-        for event in events:
-            if isinstance(event, yaml.DocumentStartEvent):
-                return _Composer(events).node(next(events))
+        return _first_document(data)
     except yaml.MarkedYAMLError as error:
-        raise DocumentError(
-            f"yaml: {_where(error)}{error.problem or 'unknown problem parsing YAML content'}"
-        ) from error
+        first = _error_ahead(data, error.problem_mark) if not isinstance(error, yaml.scanner.ScannerError) else None
+        raise DocumentError(_sentence(first or error)) from error
     except yaml.reader.ReaderError as error:
         raise DocumentError(f"yaml: {error.reason}") from error
     except RecursionError as error:
         raise DocumentError("yaml: exceeded max depth") from error
-    except (
-        yaml.YAMLError,
-        ValueError,
-        OverflowError,
-    ) as error:  # PyYAML lets chr() and int() raise on odd escapes
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # PyYAML lets chr() and int() raise on odd escapes
         raise DocumentError(f"yaml: {error}") from error
+
+
+def _first_document(data: bytes) -> Node | None:
+    events = yaml.parse(data, Loader=_LOADER)
+    if not any(isinstance(event, yaml.DocumentStartEvent) for event in events):
+        return None
+    root = _Composer(events).node(next(events))
+    end = next(events)
+    try:
+        is_last = isinstance(next(events), yaml.StreamEndEvent)
+    except yaml.YAMLError:
+        is_last = False
+    ahead = None if is_last else _error_ahead(data, end.start_mark)
+    if ahead is not None:
+        raise ahead
+    return root
+
+
+def _error_ahead(data: bytes, mark: Any) -> yaml.scanner.ScannerError | None:
+    """The error that yaml.v3 comes to first, since its scanner runs ahead of its parser at ``mark``."""
+    left = _LOOKAHEAD
+    try:
+        for token in yaml.scan(data, Loader=_LOADER):
+            left -= mark is not None and token.start_mark.index >= mark.index
+            if left < 0:
+                return None
+    except yaml.scanner.ScannerError as error:
+        return error
+    except yaml.YAMLError:
+        return None
     return None
 
 
@@ -180,12 +207,13 @@ def _child(node: Node, part: str | int) -> Node | None:
     )
 
 
-def _where(error: yaml.MarkedYAMLError) -> str:
-    """``line N: ``, counted as yaml.v3 does: from 1 for the scanner, from 0 for the parser, never line 0."""
-    for mark in (error.context_mark, error.problem_mark):
+def _sentence(error: yaml.MarkedYAMLError) -> str:
+    """What yaml.v3 says; it counts lines from 1 for the scanner, from 0 for the parser, and never names line 0."""
+    where = ""
+    for mark in () if isinstance(error, yaml.composer.ComposerError) else (error.problem_mark, error.context_mark):
         if mark is not None and mark.line:
-            return f"line {mark.line + isinstance(error, yaml.scanner.ScannerError)}: "
-    return ""
+            where = f"line {mark.line + isinstance(error, yaml.scanner.ScannerError)}: "
+    return f"yaml: {where}{error.problem or 'unknown problem parsing YAML content'}"
 
 
 class _Composer:
@@ -201,7 +229,7 @@ class _Composer:
         if isinstance(event, yaml.AliasEvent):
             target = self._anchors.get(str(event.anchor))
             if target is None:
-                raise DocumentError(f"yaml: unknown anchor '{event.anchor}' referenced")
+                raise yaml.composer.ComposerError(None, None, f"unknown anchor '{event.anchor}' referenced", mark)
             return Node(NodeKind.ALIAS, "", place, str(event.anchor), target=target)
         tag = _short(event.tag)
         if isinstance(event, yaml.ScalarEvent):
@@ -223,9 +251,8 @@ class _Composer:
 def _scalar(event: Any, tag: str, place: Place) -> Node:
     text: str = event.value
     if tag == "!!str" or (not tag and event.style):
-        return Node(NodeKind.SCALAR, "!!str", place, text, resolved=text)
-    found, value = resolve(tag, text)
-    return Node(NodeKind.SCALAR, tag or found, place, text, resolved=value)
+        return Node(NodeKind.SCALAR, "!!str", place, text, is_text=True)
+    return Node(NodeKind.SCALAR, tag or resolve("", text)[0], place, text)
 
 
 def _short(tag: str | None) -> str:

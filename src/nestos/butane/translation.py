@@ -43,7 +43,7 @@ _HEADER = Table(
     fields=(key("version", Scalar.TEXT), key("variant", Scalar.TEXT)),
 )
 _HEADER_LEVEL = Level(language=1, ignition="", types={"config": "config"})
-_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]*)?(\+[0-9A-Za-z.-]*)?")
 _BASE_STEPS = (add_mount_units, add_trees, add_quadlets)
 
 
@@ -128,7 +128,8 @@ def _choose(root: Node | None) -> tuple[Variant, str]:
     match = _VERSION.fullmatch(header.get("version", ""))
     if match is None:
         raise _RefusedError(BAD_VERSION)
-    version = ".".join(str(int(part)) for part in match.groups()[:3]) + (match[4] or "") + (match[5] or "")
+    suffixes = [part for part in match.groups("")[3:] if len(part) > 1]
+    version = ".".join(str(int(part)) for part in match.groups()[:3]) + "".join(suffixes)
     if (name, version) in REMOVED:
         raise _RefusedError(REMOVED[name, version])
     variant = VARIANTS.get(name)
