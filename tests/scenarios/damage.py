@@ -9,6 +9,7 @@ from pathlib import Path
 from nestos.lab import disks
 from nestos.lab.scenario import Lab, scenario
 from tests.scenarios.node import TEST_REF, Node
+from tests.scenarios.prepared import without_memory
 from tests.scenarios.updating import READY, resumed, slot
 
 _BLOCK_BYTES = 4096
@@ -51,6 +52,7 @@ def a_corrupted_slot_is_not_run(lab: Lab) -> None:
         lab.facts["blocks_spoilt"] = blocks
     with lab.step("back on the other good slot"):
         since = node.machine.console.mark()
+        node = without_memory(lab, node)
         node.machine.start()
         status = node.wait_back_on(known["v1"]["version"], unlike="", timeout_seconds=900)
         lab.check(status["booted"] == "a", f"slot {status['booted']} runs")
