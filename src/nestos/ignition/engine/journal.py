@@ -12,7 +12,7 @@ from pathlib import Path
 
 CONFIG_FETCHED = "57124006b5c94805b77ce473e92a8aeb"
 KEYS_WRITTEN = "225067b87bbd4a0cb6ab151f82fa364b"
-_NOTICE = "5"
+_INFO = "6"
 
 
 def encoded(fields: Mapping[str, str]) -> bytes:
@@ -33,7 +33,7 @@ def send(address: Path, message: str, *, message_id: str, **fields: str) -> None
         {
             "MESSAGE": message,
             "MESSAGE_ID": message_id,
-            "PRIORITY": _NOTICE,
+            "PRIORITY": _INFO,
             "SYSLOG_IDENTIFIER": "ignition",
             **fields,
         }

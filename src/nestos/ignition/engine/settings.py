@@ -27,6 +27,7 @@ class Settings:
     """What one run of the engine is to do.
 
     ``fetch_timeout_seconds``: for the first config, before any config could say otherwise; 0 is unlimited.
+    ``dry_run``: only tell what the stage would do.
     """
 
     platform: str
@@ -38,6 +39,7 @@ class Settings:
     fetch_timeout_seconds: float = 120.0
     log_to_stdout: bool = False
     version: bool = False
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,7 @@ class _Flag:
 
 _FLAGS = {
     "config-cache": _Flag(help="where to cache the config", default="/run/ignition.json"),
+    "dry-run": _Flag(help="print what the stage would do, and do nothing", value=""),
     "fetch-timeout": _Flag(help="initial duration for which to wait for config", value="duration", default="2m0s"),
     "log-to-stdout": _Flag(help="log to stdout instead of the system log when set", value=""),
     "neednet": _Flag(
@@ -65,6 +68,8 @@ _EXAMPLES = """
 Examples:
   ignition --platform=qemu --stage=fetch-offline --root=/sysroot
   ignition --platform=file --stage=files --root=/mnt --config-cache=/tmp/config.json --log-to-stdout
+  ignition --platform=qemu --stage=disks --dry-run
+  ignition apply --root=/mnt node.ign
 """
 
 
@@ -130,5 +135,6 @@ def parse(arguments: Sequence[str]) -> Settings:
         fetch_timeout_seconds=seconds(given.get("fetch-timeout", "2m0s")),
         log_to_stdout=given.get("log-to-stdout") in _TRUE,
         version=version,
+        dry_run=given.get("dry-run") in _TRUE,
         **{field: Path(given[flag]) for flag, field in paths.items() if flag in given},
     )

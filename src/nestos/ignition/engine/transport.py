@@ -41,6 +41,8 @@ class NotFoundError(FetchError):
 class UnreachableError(FetchError):
     """Nobody answered as often as was tried."""
 
+    kind = "unreachable"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Transport:

@@ -53,14 +53,15 @@ def test_a_user_that_is_there_is_modified(machine: Bench) -> None:
 def test_a_password_hash_is_given_as_a_secret(machine: Bench) -> None:
     commands = provisioned(machine, users=[{"name": "daemon", "passwordHash": "$y$x"}])
 
-    assert commands == ["usermod --root=ROOT --password=$y$x -- daemon"]
-    assert machine.tools.secrets == ["$y$x"]
+    assert commands == ["usermod --root=ROOT --password=$y$x -- daemon"] * 2
+    assert machine.tools.secrets == ["$y$x"] * 2
 
 
 def test_an_empty_password_hash_locks(machine: Bench) -> None:
-    assert provisioned(machine, users=[{"name": "daemon", "passwordHash": ""}]) == [
-        "usermod --root=ROOT --password=* -- daemon"
-    ]
+    assert (
+        provisioned(machine, users=[{"name": "daemon", "passwordHash": ""}])
+        == ["usermod --root=ROOT --password=* -- daemon"] * 2
+    )
 
 
 def test_users_and_groups_that_should_not_exist_go(machine: Bench) -> None:
@@ -78,7 +79,7 @@ def test_groups_come_before_users(machine: Bench) -> None:
     groups = [{"name": "g", "gid": 77, "system": True}, {"name": "adm", "gid": 4}, {"name": "p", "passwordHash": "h"}]
 
     assert provisioned(machine, users=[{"name": "u", "groups": ["g"]}], groups=groups) == [
-        "groupadd --root=ROOT --gid=77 --password=* --system -- g",
+        "groupadd --root=ROOT --gid=77 --system -- g",
         "groupmod --root=ROOT --gid=4 -- adm",
         "groupadd --root=ROOT --password=h -- p",
         "useradd --root=ROOT --password=* --groups=g --create-home -- u",
@@ -123,3 +124,18 @@ def test_a_tool_that_fails_fails_the_stage(tool: str, machine: Bench) -> None:
 
     assert machine.stage("files") == 1
     assert f"exit status 1 from: {tool}" in machine.said
+
+
+def test_homes_that_were_made_for_mounting_are_given_to_their_users(machine: Bench) -> None:
+    machine.give({"passwd": {"users": [{"name": "u"}, {"name": "daemon"}]}})
+    machine.stage("fetch-offline")
+    for name in ("home", "home/u", "home/u/data"):
+        (machine.root / name).mkdir()
+    noted = ["/home", "/home/u", "/home/u/data"]
+    machine.job().write_state({**machine.job().read_state(), "notatedDirectories": noted})
+
+    assert machine.stage("files") == 0, machine.said
+
+    given = [machine.owners.of(machine.root / name.lstrip("/")) for name in noted]
+    assert given == [None, (1000, 1000), (1000, 1000)]
+    assert stat.S_IMODE((machine.root / "home/u").stat().st_mode) == 0o700

@@ -7,9 +7,11 @@ import json
 
 import pytest
 
+from nestos.ignition.engine import parts
 from nestos.ignition.engine.machine import Machine
-from nestos.ignition.engine.program import run
+from nestos.ignition.engine.program import TELLING_PLATFORMS, run
 from tests.unit.ignition.engine.bench import Bench
+from tests.unit.ignition.engine.cloud import Cloud, Page
 
 
 def called(*arguments: str) -> tuple[int, str, str]:
@@ -41,9 +43,9 @@ def test_a_bad_config_stops_with_the_key_at_fault_and_leaves_nothing(machine: Be
     assert machine.stage("fetch-offline") == 1
 
     lines = machine.said.splitlines()
-    assert "platform file: error at $.storage.files.0.path, line 2 col 32: path not absolute" in lines
-    assert "platform file: error at $.storage.files.0.mode, line 2 col 52: illegal file mode" in lines
-    assert lines[-1].startswith("CRITICAL : Ignition failed: the config from platform file is not valid")
+    assert "file: error at $.storage.files.0.path, line 2 col 32: path not absolute" in lines
+    assert "file: error at $.storage.files.0.mode, line 2 col 52: illegal file mode" in lines
+    assert lines[-1].startswith("CRITICAL : Ignition failed: the config from file is not valid")
     assert not machine.cache.exists()
 
 
@@ -59,28 +61,6 @@ def test_a_stage_with_nothing_to_do_succeeds(stage: str, machine: Bench) -> None
     machine.stage("fetch-offline")
 
     assert machine.stage(stage) == 0
-
-
-@pytest.mark.parametrize(
-    ("stage", "config", "path"),
-    [
-        ("kargs", {"kernelArguments": {"shouldExist": ["quiet"]}}, "$.kernelArguments"),
-        ("disks", {"storage": {"disks": [{"device": "/dev/vda"}]}}, "$.storage.disks"),
-        ("disks", {"storage": {"raid": [{"name": "r", "level": "raid1", "devices": ["/a"]}]}}, "$.storage.raid"),
-        ("disks", {"storage": {"luks": [{"name": "r", "device": "/dev/vda"}]}}, "$.storage.luks"),
-        ("disks", {"storage": {"filesystems": [{"device": "/d", "format": "xfs"}]}}, "$.storage.filesystems"),
-        ("mount", {"storage": {"filesystems": [{"device": "/d", "format": "xfs"}]}}, "$.storage.filesystems"),
-        ("umount", {"storage": {"filesystems": [{"device": "/d", "format": "xfs"}]}}, "$.storage.filesystems"),
-    ],
-)
-def test_what_cannot_be_done_yet_is_refused_by_name(
-    stage: str, config: dict[str, object], path: str, machine: Bench
-) -> None:
-    machine.give(config)
-    assert machine.stage("fetch-offline") == 0
-
-    assert machine.stage(stage) == 1
-    assert f"not supported by this version: {path}" in machine.said
 
 
 def test_a_state_file_that_cannot_be_read_is_exit_code_3(machine: Bench) -> None:
@@ -117,7 +97,7 @@ def test_no_secret_reaches_the_log(machine: Bench) -> None:
             "storage": {"files": [{"path": "/a", "contents": {"source": f"data:,{secrets[2]}"}}]},
             "ignition": {
                 "version": "3.6.0",
-                "config": {"merge": [{"source": f"data:,{json.dumps({'ignition': {'version': '3.0.0'}})}"}]},
+                "config": {"merge": [{"source": "data:,%7B%22ignition%22%3A%7B%22version%22%3A%223.0.0%22%7D%7D"}]},
             },
         }
     )
@@ -126,3 +106,112 @@ def test_no_secret_reaches_the_log(machine: Bench) -> None:
     assert machine.stage("fetch-offline") == machine.stage("files") == 0, machine.said
 
     assert not [secret for secret in secrets if secret in machine.said]
+
+
+REPORTS_TO = "http://watch.example/nodes"
+OCCUPIED = {
+    "passwd": {"users": [{"name": "u", "passwordHash": "$6$hash"}]},
+    "storage": {"files": [{"path": "/etc/passwd", "mode": 384, "contents": {"source": "data:,file-contents"}}]},
+}
+
+
+def watched(machine: Bench, config: object) -> list[dict[str, str]]:
+    """What was sent about the stages that get the config and write files."""
+    machine.network = cloud = Cloud(machine.clock, {})
+    cloud.put(f"POST {REPORTS_TO}", Page(status=204))
+    machine.give(config)  # type: ignore[arg-type]
+    machine.stage("fetch-offline")
+    machine.stage("files")
+    return [json.loads(asked.body) for asked in cloud.asked]
+
+
+def told(machine: Bench) -> None:
+    (machine.folder / "cmdline").write_text(f"quiet ignition.report.url={REPORTS_TO}\n")
+
+
+def test_a_failed_stage_shows_the_whole_config_without_its_secrets(machine: Bench) -> None:
+    machine.give(OCCUPIED)
+    machine.stage("fetch-offline")
+
+    assert machine.stage("files") == 1
+
+    assert "files failed\nFull config:\n{" in machine.said
+    assert '"path": "/etc/passwd"' in machine.said
+    assert not [secret for secret in ("$6$hash", "file-contents") if secret in machine.said]
+
+
+def test_a_failure_is_told_where_the_command_line_says(machine: Bench) -> None:
+    told(machine)
+    machine.tools.failing = {"is-live-image"}
+
+    (document,) = watched(machine, {"storage": {"files": [{"path": "/etc/passwd", "contents": {"source": "data:,x"}}]}})
+
+    assert document.pop("ignition")
+    assert document == {
+        "status": "failure",
+        "stage": "files",
+        "message": "$.storage.files.0: /etc/passwd exists already, and overwrite is false",
+        "platform": "file",
+        "bootId": "01234567-89ab-cdef-0123-456789abcdef",
+        "date": "2026-01-02T03:04:05Z",
+    }
+
+
+def test_success_is_told_once_where_a_file_of_the_image_says(machine: Bench) -> None:
+    (machine.folder / "lib-ignition").mkdir()
+    (machine.folder / "lib-ignition/report.url").write_text(f"{REPORTS_TO}\n")
+
+    sent = watched(machine, {})
+
+    assert [(document["status"], document["message"]) for document in sent] == [("success", "")]
+
+
+def test_a_report_that_cannot_be_sent_changes_nothing(machine: Bench) -> None:
+    told(machine)
+    machine.network = Cloud(machine.clock, {})
+    machine.give({})
+
+    assert machine.stage("fetch-offline") == machine.stage("files") == 0
+    assert "the outcome could not be reported" in machine.said
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(machine: Bench) -> None:
+    machine.give({"storage": {"files": [{"path": "/a"}]}})
+    machine.stage("fetch-offline")
+    stdout = io.StringIO()
+    arguments = ["--platform=file", "--stage=files", f"--root={machine.root}", f"--config-cache={machine.cache}"]
+
+    code = run(
+        [*arguments, f"--state-file={machine.folder}/state", "--dry-run"],
+        machine=machine.machine,
+        stdout=stdout,
+        stderr=machine.output,
+    )
+
+    assert (code, stdout.getvalue()) == (0, "file /a\n")
+    assert not (machine.root / "a").exists()
+
+
+@pytest.mark.parametrize("stage", sorted(parts.STAGES))
+def test_every_stage_can_be_planned(stage: str, machine: Bench) -> None:
+    machine.give({})
+    machine.stage("fetch-offline")
+    stdout = io.StringIO()
+    arguments = ["--platform=file", f"--stage={stage}", f"--root={machine.root}", f"--config-cache={machine.cache}"]
+    arguments += [f"--state-file={machine.folder}/state", "--dry-run"]
+
+    assert run(arguments, machine=machine.machine, stdout=stdout, stderr=machine.output) == 0
+    assert stdout.getvalue()
+
+
+def test_exactly_the_platforms_that_want_to_know_are_told() -> None:
+    telling = {name for name, part in parts.PROVIDERS.items() if hasattr(parts.load(part), "report_status")}
+
+    assert telling == set(TELLING_PLATFORMS)
+
+
+def test_the_hint_of_a_finding_follows_it(machine: Bench) -> None:
+    machine.give('{"ignition": {"version": "3.3.0"}, "storage": {"files": 1}}')
+
+    assert machine.stage("fetch-offline") == 1
+    assert "hint: $.storage.files must be a list (line 1 col 57)" in machine.said

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import IO
+from io import BytesIO
 
 from nestos.base.errors import NestosError
 from nestos.ignition.engine.files.accounts import group_id, user_id
-from nestos.ignition.engine.files.place import OccupiedError, make_parents, remove, replacing
+from nestos.ignition.engine.files.place import UNCHANGED, OccupiedError, Places, remove, status
 from nestos.ignition.engine.job import Job
 from nestos.ignition.engine.transport import Transport, fetch
-from nestos.ignition.spec.model import Directory, File, Link, Node, Storage
-from nestos.ignition.spec.rules.paths import depth
+from nestos.ignition.spec.model import Directory, File, Link, Node, NodeOwner, Storage
+from nestos.ignition.spec.rules.paths import cleaned
 
 _FILE_MODE = 0o644
 _DIRECTORY_MODE = 0o755
+_REPLACE = "set overwrite to true to replace it"
 
 
 class SamePlaceError(NestosError):
@@ -30,159 +29,195 @@ class SamePlaceError(NestosError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Work:
-    """An entry, the place where it goes, and what puts it there."""
+class Work:
+    """An entry of the config with its key, the place where it goes, and what puts it there.
+
+    ``conflict``: why it cannot go there, or the empty string; it takes what is at the place now.
+    """
 
     what: str
+    key: str
     node: Node
-    path: Path
-    act: Callable[[Path], None]
-    last: bool = False
+    path: str
+    act: Callable[[str], None]
+    conflict: Callable[[str, os.stat_result], str]
 
 
-def write_nodes(job: Job, storage: Storage, *, transport: Transport) -> None:
-    """Makes everything that ``storage`` lists: shallow paths first, hard links last.
+@dataclass(kw_only=True)
+class Writer:
+    """Writes nodes below one root. Names of owners are looked up in its account files once."""
 
-    Directories above an entry may be links, which are followed inside the root; the last element never is.
-    """
-    for work in _ordered(job, storage, transport=transport):
-        what = f'writing {work.what} "{work.node["path"]}"'
-        with job.log.operation(what):
-            try:
-                make_parents(work.path, owners=job.machine.owners)
-                work.act(work.path)
-            except OSError as error:
-                raise NestosError(f"{what}: {error.strerror or error}") from error
+    job: Job
+    places: Places
+    transport: Transport
+    _users: dict[str, int] = field(default_factory=dict)
+    _groups: dict[str, int] = field(default_factory=dict)
+
+    def write(self, storage: Storage) -> None:
+        """Makes everything that ``storage`` lists: shallow paths first, hard links last.
+
+        Directories above an entry may be links, which are followed inside the root; the last element never is.
+        """
+        for work in self.ordered(storage):
+            what = f'writing {work.what} "{work.node["path"]}"'
+            with self.job.log.operation(what):
+                try:
+                    self._put(work)
+                except OSError as error:
+                    raise NestosError(f"{work.key}: {what}: {error.strerror or error}") from error
+
+    def _put(self, work: Work) -> None:
+        self.places.prepare(work.path)
+        present = status(work.path)
+        if present is not None and work.node.get("overwrite"):
+            if work.what != "file":  # a file takes the place of what was there only once it is complete
+                remove(work.path)
+        elif present is not None:
+            problem = work.conflict(work.path, present)
+            if problem:
+                raise OccupiedError(f"{work.key}: {problem}", hint=_REPLACE)
+        work.act(work.path)
+
+    def ordered(self, storage: Storage) -> list[Work]:
+        """The entries in the order in which they are written. Raises ``SamePlaceError``."""
+        found: list[Work] = []
+        last: list[Work] = []
+        taken: dict[str, str] = {}
+
+        def add(to: list[Work], what: str, key: str, node: Node, acts: _Acts) -> None:
+            path = self.places.find(node["path"])
+            if path in taken:
+                raise SamePlaceError(
+                    f"{key}: {what} at {node['path']} resolved to {path} after symlink chasing, "
+                    f"but another entry with path {taken[path]} also resolves there"
+                )
+            taken[path] = node["path"]
+            act, conflict = acts
+            to.append(Work(what=what, key=key, node=node, path=path, act=act, conflict=conflict))
+
+        for at, directory in enumerate(storage.get("directories", [])):
+            acts = partial(self._directory, directory), partial(_no_directory, directory)
+            add(found, "directory", f"$.storage.directories.{at}", directory, acts)
+        for at, file in enumerate(storage.get("files", [])):
+            add(found, "file", f"$.storage.files.{at}", file, (partial(self._file, file), partial(_no_file, file)))
+        for at, link in enumerate(storage.get("links", [])):
+            if link.get("hard"):
+                acts = partial(self._hard_link, link), partial(self._no_hard_link, link)
+            else:
+                acts = partial(self._symbolic_link, link), partial(_no_link, link)
+            add(last if link.get("hard") else found, "link", f"$.storage.links.{at}", link, acts)
+        found.sort(key=lambda work: work.path.count("/"))
+        return [*found, *last]
+
+    def _owner(self, node: Node) -> tuple[int, int]:
+        """The numbers of the user and group that the config names, else ``UNCHANGED``."""
+        uid, gid = UNCHANGED, UNCHANGED
+        if "user" in node:
+            uid = _number(node["user"], self._users, lambda name: user_id(self.job.root, name))
+        if "group" in node:
+            gid = _number(node["group"], self._groups, lambda name: group_id(self.job.root, name))
+        return uid, gid
+
+    def _directory(self, directory: Directory, path: str) -> None:
+        is_new = status(path) is None
+        if is_new:
+            os.mkdir(path, _DIRECTORY_MODE)
+        uid, gid = self._owner(directory)
+        self.places.give(path, uid=uid, gid=gid)
+        if "mode" in directory:
+            os.chmod(path, directory["mode"])
+
+    def _file(self, file: File, path: str) -> None:
+        contents = file.get("contents", {})
+        uid, gid = self._owner(file)
+        if status(path) is not None and not file.get("overwrite"):
+            if file.get("append"):
+                self._append(file, path)
+            self.places.give(path, uid=uid, gid=gid)
+            if "mode" in file:
+                os.chmod(path, file["mode"])
+            return
+        with self.places.replacing(path, uid=uid, gid=gid, mode=file.get("mode", _FILE_MODE)) as target:
+            fetch(contents, target, transport=self.transport)
+            for fragment in file.get("append", []):
+                target.seek(0, os.SEEK_END)
+                fetch(fragment, target, transport=self.transport)
+
+    def _append(self, file: File, path: str) -> None:
+        """Adds the fragments once all of them are here and verified. The file stays the same one."""
+        fragments = BytesIO()
+        for fragment in file.get("append", []):
+            fragments.seek(0, os.SEEK_END)
+            fetch(fragment, fragments, transport=self.transport)
+        with open(path, "ab") as target:
+            target.write(fragments.getbuffer())
+
+    def _symbolic_link(self, link: Link, path: str) -> None:
+        target = link.get("target", "")
+        if status(path) is not None:
+            self.job.log.info(f"the link {link['path']} to {target} exists already")
+            return
+        os.symlink(target, path)
+        uid, gid = self._owner(link)
+        own = os.lstat(path)
+        shared = _status_behind(path, target) or own
+        # A link belongs to whom the thing belongs that it leads to, if the config does not say otherwise.
+        uid = shared.st_uid if uid == UNCHANGED and shared.st_uid != own.st_uid else uid
+        gid = shared.st_gid if gid == UNCHANGED and shared.st_gid != own.st_gid else gid
+        self.places.give(path, uid=uid, gid=gid)
+
+    def _hard_link(self, link: Link, path: str) -> None:
+        if status(path) is None:
+            os.link(self._target_of(link), path, follow_symlinks=False)
+        else:
+            self.job.log.info(f"the hard link {link['path']} to {link.get('target')} exists already")
+
+    def _target_of(self, link: Link) -> str:
+        return os.fspath(self.job.root.join(link.get("target", ""), follow_last=False))
+
+    def _no_hard_link(self, link: Link, _path: str, present: os.stat_result) -> str:
+        target = status(self._target_of(link))
+        if target is not None and os.path.samestat(present, target):
+            return ""
+        return f"{link['path']} exists and is no hard link to {link.get('target')}, and overwrite is false"
 
 
-def _ordered(job: Job, storage: Storage, *, transport: Transport) -> list[_Work]:
-    work: list[_Work] = []
-    taken: dict[Path, str] = {}
-
-    def add(what: str, node: Node, act: Callable[[Path], None], *, last: bool = False) -> None:
-        path = job.root.join(node["path"], follow_last=False)
-        if path in taken:
-            raise SamePlaceError(
-                f"the {what} at {node['path']} and the entry at {taken[path]} lead to the same place, "
-                f"/{path.relative_to(job.root.path)}, once links are followed"
-            )
-        taken[path] = node["path"]
-        work.append(_Work(what=what, node=node, path=path, act=act, last=last))
-
-    for directory in storage.get("directories", []):
-        add("directory", directory, partial(_write_directory, job, directory))
-    for file in storage.get("files", []):
-        add("file", file, partial(_write_file, job, file, transport))
-    for link in storage.get("links", []):
-        act = _write_hard_link if link.get("hard") else _write_symbolic_link
-        add("link", link, partial(act, job, link), last=link.get("hard", False))
-    return sorted(work, key=lambda item: (item.last, depth(item.node["path"])))
+_Acts = tuple[Callable[[str], None], Callable[[str, os.stat_result], str]]
 
 
-def _status(path: Path) -> os.stat_result | None:
+def _number(owner: NodeOwner, known: dict[str, int], look_up: Callable[[str], int]) -> int:
+    if "id" in owner:
+        return owner["id"]
+    name = owner.get("name")
+    if not name:
+        return UNCHANGED
+    if name not in known:
+        known[name] = look_up(name)
+    return known[name]
+
+
+def _status_behind(path: str, target: str) -> os.stat_result | None:
+    """What a relative link leads to, or none. An absolute one would be followed in the wrong root."""
     try:
-        return path.lstat()
-    except FileNotFoundError:
+        return None if target.startswith("/") else os.stat(path)
+    except OSError:
         return None
 
 
-def _owner(job: Job, node: Node, present: os.stat_result | None) -> tuple[int, int]:
-    """The numbers of the user and group to give: as the config says, else as they are, else root's."""
-    user, group = node.get("user", {}), node.get("group", {})
-    uid = user.get("id", present.st_uid if present else 0)
-    gid = group.get("id", present.st_gid if present else 0)
-    if user.get("name"):
-        uid = user_id(job.root, user["name"])
-    if group.get("name"):
-        gid = group_id(job.root, group["name"])
-    return uid, gid
+def _no_directory(directory: Directory, _path: str, present: os.stat_result) -> str:
+    if stat.S_ISDIR(present.st_mode):
+        return ""
+    return f"{directory['path']} exists and is not a directory, and overwrite is false"
 
 
-def _write_directory(job: Job, directory: Directory, path: Path) -> None:
-    present = _status(path)
-    if present is not None and directory.get("overwrite"):
-        remove(path)
-        present = None
-    if present is not None and not stat.S_ISDIR(present.st_mode):
-        raise OccupiedError(
-            f"{directory['path']} is not a directory, and the config does not say to overwrite it",
-            hint="set overwrite to true to replace it",
-        )
-    uid, gid = _owner(job, directory, present)
-    if present is None:
-        path.mkdir()
-    mode = directory.get("mode", stat.S_IMODE(present.st_mode) if present else _DIRECTORY_MODE)
-    job.machine.owners.give(path, uid=uid, gid=gid)
-    path.chmod(mode)
+def _no_file(file: File, _path: str, present: os.stat_result) -> str:
+    if not stat.S_ISREG(present.st_mode):
+        return f"{file['path']} exists and is not a regular file, and overwrite is false"
+    return f"{file['path']} exists already, and overwrite is false" if "source" in file.get("contents", {}) else ""
 
 
-def _write_file(job: Job, file: File, transport: Transport, path: Path) -> None:
-    present = _status(path)
-    contents = file.get("contents", {})
-    has_source = "source" in contents
-    if present is not None and not file.get("overwrite"):
-        if not stat.S_ISREG(present.st_mode):
-            raise OccupiedError(
-                f"{file['path']} is not a regular file, and the config does not say to overwrite it",
-                hint="set overwrite to true to replace it",
-            )
-        if has_source:
-            raise OccupiedError(
-                f"{file['path']} exists already, and the config does not say to overwrite it",
-                hint="set overwrite to true to replace it, or use append to add to it",
-            )
-    kept = present if present is not None and not has_source else None
-    uid, gid = _owner(job, file, kept)
-    mode = file.get("mode", stat.S_IMODE(kept.st_mode) if kept else _FILE_MODE)
-    if kept is not None and not file.get("append"):
-        job.machine.owners.give(path, uid=uid, gid=gid)
-        path.chmod(mode)
-        return
-    with replacing(path, uid=uid, gid=gid, mode=mode, owners=job.machine.owners) as target:
-        if kept is not None:
-            _copy(path, target)
-        else:
-            fetch(contents, target, transport=transport)
-        for fragment in file.get("append", []):
-            target.seek(0, os.SEEK_END)
-            fetch(fragment, target, transport=transport)
-
-
-def _copy(path: Path, target: IO[bytes]) -> None:
-    with path.open("rb") as source:
-        shutil.copyfileobj(source, target)
-
-
-def _write_symbolic_link(job: Job, link: Link, path: Path) -> None:
+def _no_link(link: Link, path: str, present: os.stat_result) -> str:
     target = link.get("target", "")
-    present = _status(path)
-    if present is not None:
-        same = stat.S_ISLNK(present.st_mode) and path.readlink() == Path(target)
-        if link.get("overwrite"):
-            remove(path)
-        elif not same:
-            raise OccupiedError(
-                f"{link['path']} exists and is no link to {target}, and the config does not say to overwrite it",
-                hint="set overwrite to true to replace it",
-            )
-    uid, gid = _owner(job, link, _status(path))
-    if _status(path) is None:
-        path.symlink_to(target)
-    job.machine.owners.give(path, uid=uid, gid=gid)
-
-
-def _write_hard_link(job: Job, link: Link, path: Path) -> None:
-    target = job.root.join(link.get("target", ""), follow_last=False)
-    present = _status(path)
-    if present is not None:
-        if link.get("overwrite"):
-            remove(path)
-        elif target.exists() and os.path.samestat(present, target.lstat()):
-            return
-        else:
-            raise OccupiedError(
-                f"{link['path']} exists and is no hard link to {link.get('target')}, "
-                "and the config does not say to overwrite it",
-                hint="set overwrite to true to replace it",
-            )
-    os.link(target, path, follow_symlinks=False)
+    if stat.S_ISLNK(present.st_mode) and cleaned(os.readlink(path)) == cleaned(target):
+        return ""
+    return f"{link['path']} exists and is no link to {target}, and overwrite is false"

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from nestos.base.errors import NestosError
 from nestos.ignition.engine import parts
 from nestos.ignition.engine.files.accounts import Account, find_group, find_user
-from nestos.ignition.engine.files.place import make_parents
+from nestos.ignition.engine.files.place import Places
 from nestos.ignition.engine.job import Job
 from nestos.ignition.spec.model import Group, Passwd, User
 
@@ -48,12 +48,9 @@ def _write_group(job: Job, group: Group) -> None:
     secrets: tuple[str, ...] = ()
     if "gid" in group:
         options.append(f"--gid={group['gid']}")
-    if "passwordHash" in group:
-        password = group["passwordHash"] or _LOCKED
+    if group.get("passwordHash"):
         secrets = (group["passwordHash"],)
-        options.append(f"--password={password}")
-    elif not exists:
-        options.append(f"--password={_LOCKED}")
+        options.append(f"--password={group['passwordHash']}")
     if exists:
         with job.log.operation(f'modifying group "{name}"'):
             if options:
@@ -78,10 +75,10 @@ def _write_user(job: Job, user: User) -> None:
             _modify_user(job, user)
         else:
             _add_user(job, user)
-    if user.get("passwordHash") is not None:
+    _give_home(job, user)
+    for password in _password(user):
         with job.log.operation(f'setting password for "{name}"'):
-            password = user["passwordHash"] or _LOCKED
-            _tool(job, "usermod", f"--password={password}", target=name, secrets=(user["passwordHash"],))
+            _tool(job, "usermod", f"--password={password}", target=name, secrets=(password,))
     if user.get("sshAuthorizedKeys"):
         with job.log.operation(f'adding ssh keys to user "{name}"'):
             _write_keys(job, user)
@@ -103,16 +100,23 @@ def _shared_options(user: User) -> list[str]:
     return options
 
 
+def _password(user: User) -> tuple[str, ...]:
+    """The password of a user, which is a secret, if the config says one."""
+    return (user["passwordHash"] or _LOCKED,) if "passwordHash" in user else ()
+
+
 def _modify_user(job: Job, user: User) -> None:
-    options = _shared_options(user)
+    password = _password(user)
+    options = [*(f"--password={word}" for word in password), *_shared_options(user)]
     if user.get("homeDir"):
         options += [f"--home={user['homeDir']}", "--move-home"]
     if options:
-        _tool(job, "usermod", *options, target=user["name"])
+        _tool(job, "usermod", *options, target=user["name"], secrets=password)
 
 
 def _add_user(job: Job, user: User) -> None:
-    options = [f"--password={_LOCKED}", *_shared_options(user)]
+    password = _password(user)
+    options = [f"--password={(*password, _LOCKED)[0]}", *_shared_options(user)]
     if user.get("homeDir"):
         options.append(f"--home-dir={user['homeDir']}")
     if user.get("noCreateHome"):
@@ -123,13 +127,27 @@ def _add_user(job: Job, user: User) -> None:
     for field, option in (("noUserGroup", "--no-user-group"), ("system", "--system"), ("noLogInit", "--no-log-init")):
         if user.get(field):
             options.append(option)
-    _tool(job, "useradd", *options, target=user["name"])
+    _tool(job, "useradd", *options, target=user["name"], secrets=password)
 
 
 def _make_room_for_home(job: Job, user: User) -> None:
     """Makes the directory above the home: ``/home`` may lead to a place in ``/var`` that nothing has made yet."""
     home = PurePosixPath(user.get("homeDir") or f"/home/{user['name']}")
-    make_parents(job.root.join(home), owners=job.machine.owners)
+    Places(root=job.root, owners=job.machine.owners).prepare(str(job.root.join(home)))
+
+
+def _give_home(job: Job, user: User) -> None:
+    """Gives the user the home, and what is in it, that the mount stage made for a file system to be mounted there."""
+    noted = job.read_state().get("notatedDirectories") or []
+    account = find_user(job.root, user["name"])
+    if not noted or user.get("noCreateHome") or account is None:
+        return
+    for folder in noted:
+        if folder == account.home or folder.startswith(account.home + "/"):
+            path = job.root.join(folder, follow_last=False)
+            with job.log.operation(f'giving {folder} to user "{account.name}"'):
+                job.machine.owners.give(path, uid=account.uid, gid=account.gid)
+                path.chmod(_KEY_FOLDER_MODE)
 
 
 def _write_keys(job: Job, user: User) -> None:
@@ -141,14 +159,14 @@ def _write_keys(job: Job, user: User) -> None:
         path = home / ".ssh" / "authorized_keys.d" / "ignition"
     else:
         path = home / ".ssh" / "authorized_keys"
-    keys = "".join(f"{key.rstrip()}\n" for key in user.get("sshAuthorizedKeys", []))
+    keys = "\n".join(user.get("sshAuthorizedKeys", [])).removesuffix("\n") + "\n"
     try:
         # As the user: whatever links are in that home lead only where that user may write.
         with job.machine.owners.acting_as(uid=account.uid, gid=account.gid):
             _write_key_file(home, path, keys)
     except OSError as error:
         raise NestosError(f"writing the ssh keys of {user['name']}: {error.strerror}: {error.filename}") from error
-    _record(job, account, f"/{path.relative_to(job.root.path)}")
+    _record(job, account, str(path))
 
 
 def _write_key_file(home: Path, path: Path, keys: str) -> None:

@@ -1,20 +1,28 @@
-"""Putting one file, directory or link at a path: whole or not at all, with its owner and mode."""
+"""Putting one file, directory or link at a path: whole or not at all, with its owner and mode.
+
+Nothing is flushed to the disk one by one: a first boot that is cut off is run again from its start, and the stage
+flushes once when all is written. Paths are strings here: a config may have thousands of them, and they are met often.
+"""
 
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import IO
 
 from nestos.base.errors import NestosError
+from nestos.base.paths import Root
 from nestos.ignition.engine.machine import Owners
 
 PARENT_MODE = 0o755
+_EXCLUSIVE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+UNCHANGED = -1
+"""For an owner: as it is (chown(2))."""
 
 
 class OccupiedError(NestosError):
@@ -23,51 +31,103 @@ class OccupiedError(NestosError):
     kind = "occupied"
 
 
-def remove(path: Path) -> None:
+def status(path: str) -> os.stat_result | None:
+    """What is at ``path`` itself, or none."""
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def remove(path: str) -> None:
     """Removes whatever is at ``path``, a directory with all that is in it; nothing there is fine."""
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
+    present = status(path)
+    if present is None:
         return
-    if stat.S_ISDIR(mode):
-        shutil.rmtree(path)
-    else:
-        path.unlink()
+    if not stat.S_ISDIR(present.st_mode):
+        os.unlink(path)
+        return
+    for folder, folders, files in os.walk(path, topdown=False):
+        for name in files:
+            os.unlink(f"{folder}/{name}")
+        for name in folders:
+            below = f"{folder}/{name}"
+            if os.path.islink(below):
+                os.unlink(below)
+            else:
+                os.rmdir(below)
+    os.rmdir(path)
 
 
-def make_parents(path: Path, *, owners: Owners) -> None:
-    """Makes the missing directories above ``path``, for root, mode 0755."""
-    missing = []
-    for parent in path.parents:
-        if parent.is_dir():
-            break
-        missing.append(parent)
-    for parent in reversed(missing):
-        parent.mkdir()
-        parent.chmod(PARENT_MODE)
-        owners.give(parent, uid=0, gid=0)
+@dataclass
+class Places:
+    """The paths of one root. Remembers which directories it found or made, and what has to be labelled.
 
+    ``touched``: for every path, the first element of it that was missing, else the path itself; none where nobody
+    wants to know.
+    """
 
-@contextmanager
-def replacing(path: Path, *, uid: int, gid: int, mode: int, owners: Owners) -> Iterator[IO[bytes]]:
-    """Yields a file that, when the block ends without an error, takes the place of whatever is at ``path``."""
-    descriptor, name = tempfile.mkstemp(prefix=".ignition.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "w+b") as file:
-            yield file
-        owners.give(temporary, uid=uid, gid=gid)
-        temporary.chmod(mode)
-        if path.is_dir() and not path.is_symlink():
-            remove(path)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    root: Root
+    owners: Owners
+    touched: list[str] | None = None
+    _resolved: dict[str, str] = field(default_factory=dict)
+    _present: set[str] = field(default_factory=set)
+    _numbers: Iterator[int] = field(default_factory=count)
 
+    def find(self, path: str) -> str:
+        """The host path of ``path``; links in front of its last element are followed inside the root."""
+        folder, _, name = path.rpartition("/")
+        resolved = self._resolved.get(folder)
+        if resolved is None:
+            resolved = os.fspath(self.root.join(folder or "/"))
+            self._resolved[folder] = resolved
+        if name in ("..", ".", ""):
+            return os.fspath(self.root.join(path, follow_last=False))
+        return f"{resolved}/{name}" if resolved != "/" else f"/{name}"
 
-def write(path: Path, data: bytes, *, mode: int, owners: Owners) -> None:
-    """Puts a file of root with these contents at ``path``, over whatever is there; makes the directories above."""
-    make_parents(path, owners=owners)
-    with replacing(path, uid=0, gid=0, mode=mode, owners=owners) as file:
-        file.write(data)
+    def give(self, path: str, *, uid: int, gid: int) -> None:
+        """Makes ``path`` itself belong to a user and a group, as far as one is named."""
+        if uid != UNCHANGED or gid != UNCHANGED:
+            self.owners.give(Path(path), uid=uid, gid=gid)
+
+    def prepare(self, path: str) -> None:
+        """Makes the missing directories above ``path``, for root, mode 0755."""
+        folder = os.path.dirname(path)
+        if folder in self._present and self.touched is None:
+            return
+        missing = []
+        while not os.path.isdir(folder):
+            missing.append(folder)
+            folder = os.path.dirname(folder)
+        if self.touched is not None:
+            self.touched.append(missing[-1] if missing else path)
+        for parent in reversed(missing):
+            os.mkdir(parent, PARENT_MODE)
+        self._present.add(os.path.dirname(path))
+
+    @contextmanager
+    def replacing(self, path: str, *, mode: int, uid: int = UNCHANGED, gid: int = UNCHANGED) -> Iterator[IO[bytes]]:
+        """Yields a file that, when the block ends without an error, takes the place of whatever is at ``path``."""
+        temporary = f"{os.path.dirname(path)}/.ignition.{os.getpid()}.{next(self._numbers)}"
+        descriptor = os.open(temporary, _EXCLUSIVE, 0o600)
+        try:
+            with open(descriptor, "w+b") as file:
+                yield file
+                file.flush()
+                self.give(temporary, uid=uid, gid=gid)
+                os.fchmod(descriptor, mode)
+            try:
+                os.rename(temporary, path)
+            except IsADirectoryError:
+                remove(path)
+                os.rename(temporary, path)
+        except BaseException:
+            if os.path.lexists(temporary):
+                os.unlink(temporary)
+            raise
+
+    def write(self, path: str, data: bytes, *, mode: int) -> None:
+        """Puts a file with these contents at ``path``, over whatever is there; makes the directories above."""
+        self.prepare(path)
+        with self.replacing(path, mode=mode) as file:
+            file.write(data)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import stat
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from nestos.ignition.engine.files.place import make_parents, remove, write
+from nestos.base.errors import CommandError
+from nestos.ignition.engine.files.place import Places, remove, status
 from nestos.ignition.engine.job import Job
 from nestos.ignition.spec.model import Systemd, Unit
 from nestos.ignition.spec.rules.systemd import UNIT_FOLDER
@@ -16,65 +17,40 @@ _MODE = 0o644
 _MASKED = "/dev/null"
 
 
-def write_units(job: Job, systemd: Systemd) -> None:
+def write_units(job: Job, systemd: Systemd, *, places: Places) -> None:
     """Writes every unit and its drop-ins, masks and unmasks, and adds to the preset."""
     units = systemd.get("units", [])
     for unit in units:
-        _write_unit(job, unit)
-    for unit in units:
-        if unit.get("enabled") is False:
-            _remove_enablement(job, unit["name"])
-    lines = preset_lines(units)
+        _write_unit(job, unit, places)
+    lines = [line for line in preset_lines(units) if not line.startswith("disable ") or _disable(job, line)]
     if lines:
         with job.log.operation(f"writing the preset {PRESET}"):
-            _add_to_preset(job, lines)
+            _add_to_preset(lines, places)
 
 
-def _write_unit(job: Job, unit: Unit) -> None:
+def _write_unit(job: Job, unit: Unit, places: Places) -> None:
     name = unit["name"]
-    path = job.root.join(UNIT_FOLDER + name, follow_last=False)
-    owners = job.machine.owners
+    for dropin in unit.get("dropins", []):
+        if "contents" in dropin:
+            with job.log.operation(f'writing drop-in "{dropin["name"]}" of "{name}"'):
+                beside = places.find(f"{UNIT_FOLDER}{name}.d/{dropin['name']}")
+                places.write(beside, dropin["contents"].encode(), mode=_MODE)
+    path = places.find(UNIT_FOLDER + name)
     if unit.get("contents"):
         with job.log.operation(f'writing unit "{name}"'):
-            write(path, unit["contents"].encode(), mode=_MODE, owners=owners)
-    for dropin in unit.get("dropins", []):
-        if "contents" not in dropin:
-            continue
-        with job.log.operation(f'writing drop-in "{dropin["name"]}" of "{name}"'):
-            beside = job.root.join(f"{UNIT_FOLDER}{name}.d/{dropin['name']}", follow_last=False)
-            write(beside, dropin["contents"].encode(), mode=_MODE, owners=owners)
+            places.write(path, unit["contents"].encode(), mode=_MODE)
     if unit.get("mask"):
         with job.log.operation(f'masking unit "{name}"'):
-            make_parents(path, owners=owners)
+            places.prepare(path)
             remove(path)
-            path.symlink_to(_MASKED)
-    elif unit.get("mask") is False and _is_masked(path):
+            os.symlink(_MASKED, path)
+    elif unit.get("mask") is False and os.path.islink(path) and os.readlink(path) == _MASKED:
         with job.log.operation(f'unmasking unit "{name}"'):
-            path.unlink()
-
-
-def _is_masked(path: Path) -> bool:
-    return path.is_symlink() and str(path.readlink()) == _MASKED
-
-
-def _remove_enablement(job: Job, name: str) -> None:
-    """Removes the links that enable a unit. A preset alone would leave those that the image ships."""
-    folder = job.root.join(UNIT_FOLDER)
-    for kind in ("wants", "requires", "upholds"):
-        for path in sorted(folder.glob(f"*.{kind}/*")):
-            if path.name == name and path.is_symlink():
-                with job.log.operation(f'removing {path.relative_to(folder)}, which enables "{name}"'):
-                    path.unlink()
-    for path in sorted(folder.glob("*")):
-        is_alias = path.name != name and stat.S_ISLNK(path.lstat().st_mode) and path.readlink().name == name
-        if is_alias:
-            with job.log.operation(f'removing {path.name}, an alias of "{name}"'):
-                path.unlink()
+            os.unlink(path)
 
 
 def preset_lines(units: Sequence[Unit]) -> list[str]:
-    """The lines of systemd.preset(5) for these units, in order; instances of one template share a line."""
-    plain: set[str] = set()
+    """The lines of systemd.preset(5) for these units, by the names of units; instances of one template share a line."""
     instances: dict[tuple[str, str], list[str]] = {}
     for unit in units:
         if "enabled" not in unit:
@@ -82,17 +58,32 @@ def preset_lines(units: Sequence[Unit]) -> list[str]:
         verb = "enable" if unit["enabled"] else "disable"
         base, at, rest = unit["name"].partition("@")
         instance, _, suffix = rest.rpartition(".")
-        if at and instance:
-            instances.setdefault((verb, f"{base}@.{suffix}"), []).append(instance)
-        else:
-            plain.add(f"{verb} {unit['name']}")
-    shared = {f"{verb} {template} {' '.join(names)}" for (verb, template), names in instances.items()}
-    return sorted(plain | shared)
+        named = instances.setdefault((f"{base}@.{suffix}" if at else base, verb), [])
+        if at:
+            named.append(instance)
+    ordered = sorted(instances.items(), key=lambda item: f"{item[0][0]}-{item[0][1]}d")
+    return [" ".join([verb, name, *named]) for (name, verb), named in ordered]
 
 
-def _add_to_preset(job: Job, lines: Sequence[str]) -> None:
-    path = job.root.join(PRESET)
-    present = path.read_text().splitlines() if path.exists() else []
-    added = [line for line in lines if line not in present]
-    text = "".join(f"{line}\n" for line in [*present, *added])
-    write(path, text.encode(), mode=_MODE, owners=job.machine.owners)
+def _disable(job: Job, line: str) -> bool:
+    """Removes the links that enable a unit, because a preset alone would leave those that the image ships.
+
+    False if nothing enables the unit in the root, or there is none: then a line in the preset has no use.
+    """
+    unit = line.removeprefix("disable ")
+    command = ["systemctl", f"--root={job.root.path}"]
+    try:
+        job.machine.runner([*command, "is-enabled", unit])
+    except CommandError:
+        return False
+    with job.log.operation(f'removing enablement symlink(s) for "{unit}"'):
+        job.machine.runner([*command, "disable", unit])
+    return True
+
+
+def _add_to_preset(lines: Sequence[str], places: Places) -> None:
+    path = places.find(PRESET)
+    present = Path(path).read_text().splitlines() if status(path) is not None else []
+    places.prepare(path)
+    with open(path, "a") as file:  # as the original does: what the image says there stays in front
+        file.writelines(f"{line}\n" for line in lines if line not in present)

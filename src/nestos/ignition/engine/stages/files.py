@@ -1,24 +1,81 @@
-"""Accounts, then files, directories and links, then units, then the result."""
+"""Accounts, then files, directories and links, then units, then what other stages left, and the result."""
 
 from __future__ import annotations
 
-from nestos.ignition.engine.files.nodes import write_nodes
+import os
+
+from nestos.base.errors import NestosError
+from nestos.ignition.engine.files import selinux
+from nestos.ignition.engine.files.accounts import find_user
+from nestos.ignition.engine.files.crypttab import write_crypttab
+from nestos.ignition.engine.files.nodes import Writer
 from nestos.ignition.engine.files.passwd import write_passwd
+from nestos.ignition.engine.files.place import Places
+from nestos.ignition.engine.files.plan import obstacles, sentences
 from nestos.ignition.engine.files.result import write_result
 from nestos.ignition.engine.files.units import write_units
 from nestos.ignition.engine.job import Job
 from nestos.ignition.engine.transport import Transport
+from nestos.ignition.spec.model import Config, Passwd
+
+
+class ObstacleError(NestosError):
+    """The root is such that the config cannot be carried out. Nothing was written."""
+
+    kind = "obstacle"
 
 
 def run(job: Job) -> None:
-    """Writes everything into the root, and to the disk."""
+    """Writes everything into the root, and flushes it to the disk once. Raises ``ObstacleError`` before it begins."""
     config = job.read_config()
+    places = Places(root=job.root, owners=job.machine.owners, touched=[] if selinux.wants_labels(job) else None)
     transport = Transport.of(job).configured(config)
+    writer = Writer(job=job, places=places, transport=transport)
+    refuse_obstacles(job, config, writer)
     with job.log.within("passwd"):
         write_passwd(job, config.get("passwd", {}))
-    with job.log.within("storage"):
-        write_nodes(job, config.get("storage", {}), transport=transport)
-    with job.log.within("units"):
-        write_units(job, config.get("systemd", {}))
-    write_result(job)
+        _note_accounts(job, config.get("passwd", {}), places)
+    write(job, config, places=places, writer=writer)
+    write_crypttab(job, config.get("storage", {}).get("luks", []), places=places)
+    provided = job.read_state().get("providerOutputFiles") or []
+    if provided:
+        writer.write({"files": provided})
+    write_result(job, places=places)
+    if places.touched is not None:
+        selinux.label(job, places)
     job.machine.sync()
+
+
+def write(job: Job, config: Config, *, places: Places, writer: Writer) -> None:
+    """Writes nodes and units: all that can be written into any root, running ones and images too."""
+    with job.log.within("storage"):
+        writer.write(config.get("storage", {}))
+    with job.log.within("units"):
+        write_units(job, config.get("systemd", {}), places=places)
+
+
+def plan(job: Job) -> list[str]:
+    """What ``run`` would do, a sentence for each change. Reads only. Raises ``ObstacleError`` as ``run`` would."""
+    config = job.read_config()
+    places = Places(root=job.root, owners=job.machine.owners)
+    writer = Writer(job=job, places=places, transport=Transport.of(job))
+    refuse_obstacles(job, config, writer)
+    return sentences(job, config, writer)
+
+
+def refuse_obstacles(job: Job, config: Config, writer: Writer) -> None:
+    """Raises ``ObstacleError`` with everything that is known to stand in the way."""
+    found = obstacles(job, config, writer)
+    if found:
+        raise ObstacleError("\n".join(found), hint="nothing was written")
+
+
+def _note_accounts(job: Job, passwd: Passwd, places: Places) -> None:
+    """Has the account files and the homes of users labelled."""
+    if places.touched is None or not (passwd.get("users") or passwd.get("groups")):
+        return
+    places.touched += selinux.account_files(job)
+    for user in passwd.get("users", []):
+        account = find_user(job.root, user["name"])
+        if account is not None and not user.get("noCreateHome"):
+            places.touched.append(os.fspath(job.root.join(account.home)))

@@ -1,0 +1,122 @@
+"""What the files stage would do, in sentences; and what stands in its way, all of it before anything is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from nestos.ignition.engine.files.accounts import find_group, find_user
+from nestos.ignition.engine.files.nodes import Work, Writer
+from nestos.ignition.engine.files.place import status
+from nestos.ignition.engine.files.units import preset_lines
+from nestos.ignition.engine.job import Job
+from nestos.ignition.engine.transport import shown
+from nestos.ignition.spec.model import Config, Group, Node, Passwd, Systemd, User
+
+
+def sentences(job: Job, config: Config, writer: Writer) -> list[str]:
+    """A sentence for each change, in order. Reads only. Secrets are not told."""
+    passwd = config.get("passwd", {})
+    storage = config.get("storage", {})
+    return [
+        *(_group(job, group) for group in passwd.get("groups", [])),
+        *(_user(job, user) for user in passwd.get("users", [])),
+        *(_node(work) for work in writer.ordered(storage)),
+        *_units(config.get("systemd", {})),
+        *(f"volume {volume['name']} is added to /etc/crypttab" for volume in storage.get("luks", [])),
+    ]
+
+
+def _user(job: Job, user: User) -> str:
+    exists = find_user(job.root, user["name"]) is not None
+    if user.get("shouldExist") is False:
+        return f"user {user['name']} is {'deleted with its home' if exists else 'not there, and stays so'}"
+    plain: dict[str, object] = {**user}
+    told = [f"{name} {plain[name]}" for name in ("uid", "primaryGroup", "homeDir", "shell") if name in plain]
+    told += [f"groups {', '.join(user['groups'])}"] if user.get("groups") else []
+    told += ["a password"] if user.get("passwordHash") else []
+    told += [f"{len(user['sshAuthorizedKeys'])} ssh keys"] if user.get("sshAuthorizedKeys") else []
+    return f"user {user['name']} is {'changed' if exists else 'made'}{': ' if told else ''}{', '.join(told)}"
+
+
+def _group(job: Job, group: Group) -> str:
+    exists = find_group(job.root, group["name"]) is not None
+    if group.get("shouldExist") is False:
+        return f"group {group['name']} is {'deleted' if exists else 'not there, and stays so'}"
+    number = f": gid {group['gid']}" if "gid" in group else ""
+    return f"group {group['name']} is {'changed' if exists else 'made'}{number}"
+
+
+def _node(work: Work) -> str:
+    node: dict[str, Any] = {**work.node}
+    told = []
+    if status(work.path) is not None:
+        told.append("replaces what is there" if node.get("overwrite") else "is there already")
+    source = node.get("contents", {}).get("source")
+    told += [f"contents from {shown(source)}"] if source else []
+    told += [f"{len(node['append'])} parts appended"] if node.get("append") else []
+    told += [f"to {node['target']}"] if "target" in node else []
+    told += [f"mode {node['mode']:04o}"] if "mode" in node else []
+    for kind in ("user", "group"):
+        owner = node.get(kind, {}).get("id", node.get(kind, {}).get("name"))
+        told += [f"{kind} {owner}"] if owner is not None else []
+    what = "hard link" if node.get("hard") else work.what
+    return f"{what} {node['path']}{': ' if told else ''}{', '.join(told)}"
+
+
+def _units(systemd: Systemd) -> Iterable[str]:
+    for unit in systemd.get("units", []):
+        for dropin in unit.get("dropins", []):
+            if "contents" in dropin:
+                yield f"drop-in {dropin['name']} of {unit['name']} is written"
+        if unit.get("contents"):
+            yield f"unit {unit['name']} is written"
+        if "mask" in unit:
+            yield f"unit {unit['name']} is {'masked' if unit['mask'] else 'unmasked if it is masked'}"
+    for line in preset_lines(systemd.get("units", [])):
+        yield f"preset: {line}"
+
+
+def obstacles(job: Job, config: Config, writer: Writer) -> list[str]:
+    """What would make the stage fail, as far as it can be told from the root as it is now.
+
+    What users' tools or an overwritten directory change before it is their turn, is left to be found then.
+    """
+    passwd = config.get("passwd", {})
+    found: list[str] = []
+    cleared: list[str] = []
+    is_certain = not passwd.get("users") and not passwd.get("groups")
+    for work in writer.ordered(config.get("storage", {})):
+        present = status(work.path)
+        if present is not None and work.node.get("overwrite"):
+            cleared.append(work.path + "/")
+        elif present is not None and is_certain and work.what != "link" and not work.path.startswith(tuple(cleared)):
+            problem = work.conflict(work.path, present)
+            found += [f"{work.key}: {problem}"] if problem else []
+        found += [f"{work.key}.{kind}: {problem}" for kind, problem in _owners(job, work.node, passwd)]
+        parent = _file_above(work.path, os.fspath(job.root.path))
+        if parent and not parent.startswith(tuple(cleared)) and f"{parent}/" not in cleared:
+            found.append(f"{work.key}.path: {parent} is not a directory")
+    return found
+
+
+def _owners(job: Job, node: Node, passwd: Passwd) -> Iterable[tuple[str, str]]:
+    """The owners that neither the root nor the config has."""
+    user, group = node.get("user", {}).get("name"), node.get("group", {}).get("name")
+    made = {entry["name"] for entry in passwd.get("users", [])}
+    if user and user not in made and find_user(job.root, user) is None:
+        yield "user", f"no such user {user}"
+    made |= {entry["name"] for entry in passwd.get("groups", [])}
+    if group and group not in made and find_group(job.root, group) is None:
+        yield "group", f"no such group {group}"
+
+
+def _file_above(path: str, root: str) -> str:
+    """The nearest thing above ``path`` if it is no directory, else the empty string."""
+    folder = os.path.dirname(path)
+    while len(folder) > len(root):
+        if os.path.lexists(folder):
+            return "" if os.path.isdir(folder) or os.path.islink(folder) else folder
+        folder = os.path.dirname(folder)
+    return ""
