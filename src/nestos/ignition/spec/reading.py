@@ -131,8 +131,8 @@ class Reader:
             name = key if key in shape.fields else shape.folded.get(key.lower())
             if name != key and place.located:
                 known = nearest(key, shape.fields)
-                hint = f"{key} is read as {name}" if name else known.strip(" ()")
-                self._warn(place, f"unused key {without_surrogates(key)}", key, hint=hint)
+                hint = f"{without_surrogates(key)} is read as {name}" if name else known.strip(" ()")
+                self._warn(place, f"unused key {without_surrogates(key)}", without_surrogates(key), hint=hint)
             if name is None:
                 continue
             value = self._read(shape.fields[name], inner, place.inside(shape, key, name), result.get(name))
