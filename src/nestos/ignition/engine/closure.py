@@ -3,7 +3,7 @@
 Run by the dracut module in the tree that the initramfs is made for:
 
     python3 -m nestos.ignition.engine.closure              prints every file
-    python3 -m nestos.ignition.engine.closure --into=DIR   puts the program and its modules, compiled, below DIR, and
+    python3 -m nestos.ignition.engine.closure --into=DIR   puts the programs and their modules, compiled, below DIR, and
                                                            prints what is left to install: interpreter and libraries
 
 Compiled modules stand in the place of their sources (``x.pyc`` for ``x.py``), are not checked against them and so
@@ -23,10 +23,13 @@ from typing import TextIO
 import nestos
 from nestos.ignition.engine import parts
 
-PROGRAM = "/usr/bin/ignition"
 _PROGRAM_MODE = 0o755
 
-ENTRY = "nestos.cli.ignition"
+PROGRAMS = {
+    "/usr/bin/ignition": "nestos.cli.ignition",
+    "/usr/bin/ignition-kargs-helper": "nestos.cli.ignition_kargs_helper",
+}
+"""Where a program goes, and the module with its ``program()``."""
 
 LATE = (
     "encodings.idna",  # getaddrinfo(3) is given host names in this encoding
@@ -41,7 +44,7 @@ _ONLY_HERE = frozenset({"__main__", "runpy", "py_compile", "site", "sitecustomiz
 
 def modules() -> list[Path]:
     """The files of all modules that the engine can load, by importing every one of them."""
-    for name in (ENTRY, *parts.all_parts(), *LATE):
+    for name in (*PROGRAMS.values(), *parts.all_parts(), *LATE):
         importlib.import_module(name)
     homes = (Path(os.__file__).parent, Path(nestos.__file__).parent)
     found = {Path(os.__file__)}  # by it the interpreter finds its library
@@ -61,19 +64,19 @@ def _interpreter() -> list[Path]:
     return sorted({executable, executable.resolve()})
 
 
-def program_text(interpreter: Path, package: Path) -> str:
-    """The program: it skips the interpreter's search for site packages, which costs time, and names the only one."""
+def program_text(module: str, *, interpreter: Path, package: Path) -> str:
+    """A program: it skips the interpreter's search for site packages, which costs time, and names the only one."""
     return (
         f"#!{interpreter} -IS\n"
         "import sys\n\n"
         f"sys.path.append({str(package)!r})\n\n"
-        "from nestos.cli.ignition import program\n\n"
+        f"from {module} import program\n\n"
         "sys.exit(program())\n"
     )
 
 
 def put_into(folder: Path) -> list[Path]:
-    """Writes the program and the compiled modules below ``folder``; returns the files that are left to install."""
+    """Writes the programs and the compiled modules below ``folder``; returns the files that are left to install."""
     left = _interpreter()
     for path in modules():
         if path.suffix != ".py":
@@ -83,10 +86,12 @@ def put_into(folder: Path) -> list[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
         py_compile.compile(str(path), cfile=str(target), dfile=str(path), doraise=True, invalidation_mode=mode)
-    program = folder.joinpath(*Path(PROGRAM).parts[1:])
-    program.parent.mkdir(parents=True, exist_ok=True)
-    program.write_text(program_text(_interpreter()[0], Path(nestos.__file__).parents[1]))
-    program.chmod(_PROGRAM_MODE)
+    package = Path(nestos.__file__).parents[1]
+    for place, module in PROGRAMS.items():
+        program = folder.joinpath(*Path(place).parts[1:])
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text(program_text(module, interpreter=_interpreter()[0], package=package))
+        program.chmod(_PROGRAM_MODE)
     return left
 
 
