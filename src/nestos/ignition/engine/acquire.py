@@ -21,6 +21,9 @@ _DEEPEST = 64  # configs that lead to configs; more is taken for a circle
 _URL_WORD = "ignition.config.url"
 _DEVICE_WORD = "ignition.config.device"
 _PATH_WORD = "ignition.config.path"
+BASE: FetchedConfig = {"kind": "base", "source": "system", "referenced": False}
+"""The configs of the image, all together."""
+
 _PATH_OF_URL = re.compile(r"[^:/?#]*://[^/?#]*([^?#]*)")
 
 
@@ -55,7 +58,9 @@ class _Reader:
         source = shown(url)
         with self.job.log.operation(f"fetching the config {source}"):
             data = fetch_bytes(resource, transport=self.transport)
-        config = self.read(data, source=source)
+        if not data:
+            self.job.log.warning(f"the config {source} is empty and says nothing")
+        config = self.read(data, source=source) if data else empty()
         path = _PATH_OF_URL.match(url)
         name = unescaped(path[1]).decode("utf-8", "replace") if path else ""
         self.referenced.append({"kind": "user", "source": name, "referenced": True})
@@ -105,7 +110,7 @@ def acquire(job: Job, *, transport: Transport) -> Acquired:
         found = base_reader.read(path.read_bytes(), source=str(path))
         base_reader.transport = transport.configured(found)
         base = merged(base, base_reader.render(found))
-    sources: list[FetchedConfig] = [{"kind": "base", "source": "system", "referenced": False}]
+    sources = [BASE]
     reader = _Reader(job=job, transport=transport)
     data, source = _user_data(job, reader.transport)
     user = empty()
@@ -190,7 +195,7 @@ def _with_own_authorities(config: Config, transport: Transport) -> Config:
     tls = config["ignition"].get("security", {}).get("tls", {})
     for entry in tls.get("certificateAuthorities", []):
         encoded = binascii.b2a_base64(transport.authority(entry), newline=False).decode()
-        entry["source"] = f"data:;base64,{encoded}"
+        entry["source"] = f"data:text/plain;charset=utf-8;base64,{encoded}"
         entry.pop("httpHeaders", None)
         entry.pop("compression", None)
     return config

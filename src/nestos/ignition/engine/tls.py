@@ -19,20 +19,30 @@ _CHUNK_BYTES = 1 << 16
 def context(*, bundles: tuple[Path, ...], authorities: tuple[str, ...]) -> ssl.SSLContext:
     """What to trust: the system's authorities, the first of ``bundles`` that exists, and those of the config.
 
-    Raises ``FetchError`` where an authority of the config cannot be read. Each may be a bundle of several.
+    Raises ``FetchError`` where an authority of the config cannot be read. Each may be a bundle of several, or empty.
     """
     made = ssl.create_default_context()
     bundle = next((path for path in bundles if path.exists()), None)
     if bundle is not None:
         made.load_verify_locations(cafile=str(bundle))
-    for authority in filter(None, authorities):
-        try:
-            made.load_verify_locations(cadata=authority)
-        except ssl.SSLError as error:
-            raise FetchError(
-                f"unable to decode PEM block: a certificate authority of the config cannot be read: {error}"
-            ) from error
+    for authority in authorities:
+        _trust(made, authority, source="the config")
     return made
+
+
+def _trust(trusting: ssl.SSLContext, authority: str, *, source: str) -> None:
+    if not authority:
+        return
+    try:
+        trusting.load_verify_locations(cadata=authority)
+    except ssl.SSLError as error:
+        sentence = f"unable to decode PEM block: no certificate authority can be read from {source}: {error}"
+        raise FetchError(sentence) from error
+
+
+def require_certificates(authority: str, *, source: str) -> None:
+    """Raises ``FetchError`` if ``authority`` cannot be read; ``source`` names it."""
+    _trust(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), authority, source=source)
 
 
 class _Secured:

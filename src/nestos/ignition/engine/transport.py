@@ -93,10 +93,12 @@ class Transport:
         return replace(changed, authorities=fetched) if fetched else changed
 
     def authority(self, entry: Resource) -> bytes:
-        """A certificate authority, or several; each source is fetched once."""
+        """A certificate authority, or several; each source is fetched once. Raises ``FetchError`` for anything else."""
         source = entry.get("source", "")
         if source not in self.fetched_authorities:
-            self.fetched_authorities[source] = fetch_bytes(entry, transport=self)
+            data = fetch_bytes(entry, transport=self)
+            parts.load(parts.TLS).require_certificates(data.decode("ascii", "replace"), source=shown(source))
+            self.fetched_authorities[source] = data
         return self.fetched_authorities[source]
 
 
@@ -183,6 +185,8 @@ def fetch(resource: Resource, file: IO[bytes], *, transport: Transport) -> None:
     """
     url = resource.get("source", "")
     sink = Sink(file, resource if url else {})
+    if any("value" not in header for header in sink.headers):
+        raise FetchError(f"unable to parse HTTP header: one without a value, for {shown(url)}")
     if url:
         if transport.offline and needs_network(url):
             raise NeedsNetworkError(f"resource requires networking: {shown(url)}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import urllib.parse
 from pathlib import Path
@@ -11,6 +13,8 @@ import pytest
 
 from nestos.ignition.engine.acquire import command_line_value, empty
 from tests.unit.ignition.engine.bench import Bench
+
+CERTIFICATE = (Path(__file__).parent / "data/other-authority.pem").read_text()
 
 
 def text_of(*paths: str, version: str = "3.3.0", **ignition: Any) -> str:
@@ -162,15 +166,29 @@ def test_what_only_the_merge_makes_wrong_is_found(machine: Bench) -> None:
 
 
 def test_authorities_stand_in_the_config_once_they_are_fetched(machine: Bench) -> None:
-    listed = [{"source": "data:,CERT", "verification": {"hash": "sha512-" + "0" * 128}}]
-    good = [{"source": "data:,CERT"}]
-    for authorities, code in ((listed, 1), (good, 0)):
+    source = "data:," + urllib.parse.quote(CERTIFICATE)
+    wrong = [{"source": source, "verification": {"hash": "sha512-" + "0" * 128}}]
+    no_certificate = [{"source": "data:,CERT"}]
+    packed = "data:;base64," + base64.b64encode(gzip.compress(CERTIFICATE.encode())).decode()
+    good = [{"source": packed, "compression": "gzip"}, {"source": "data:,"}]
+    for authorities, code in ((wrong, 1), (no_certificate, 1), (good, 0)):
         machine.give(text_of(security={"tls": {"certificateAuthorities": authorities}}))
         assert machine.stage("fetch-offline") == code, machine.said
 
+    url = "data:text/plain;charset=utf-8;base64,"
     assert machine.cached()["ignition"]["security"]["tls"]["certificateAuthorities"] == [
-        {"source": "data:;base64,Q0VSVA=="}
+        {"source": url + base64.b64encode(CERTIFICATE.encode()).decode()},
+        {"source": url},
     ]
+
+
+def test_a_referenced_config_that_is_empty_says_nothing(machine: Bench) -> None:
+    machine.give(text_of("/a", config={"merge": [{"source": "data:,"}]}))
+
+    assert machine.stage("fetch-offline") == 0
+
+    assert files(machine) == ["/a"]
+    assert "the config data:... is empty" in machine.said
 
 
 def test_warnings_are_logged(machine: Bench) -> None:
@@ -187,10 +205,10 @@ def test_the_state_names_every_config_that_took_part(machine: Bench) -> None:
     machine.stage("fetch-offline")
 
     state = json.loads((machine.folder / "run/state").read_text())
-    assert [(entry["kind"], entry["referenced"]) for entry in state["fetchedConfigs"]] == [
-        ("base", False),
-        ("user", False),
-        ("user", True),
+    assert state["fetchedConfigs"] == [
+        {"kind": "base", "source": "system", "referenced": False},
+        {"kind": "user", "source": "file", "referenced": False},
+        {"kind": "user", "source": "", "referenced": True},
     ]
 
 

@@ -25,10 +25,11 @@ def token_headers(transport: Transport) -> dict[str, str]:
 
 def region(transport: Transport) -> str:
     """The region of this instance, or the empty string."""
-    url = f"{SERVICE}/latest/meta-data/placement/region"
+    url = f"{SERVICE}/latest/dynamic/instance-identity/document"
     try:
-        return get(Request(url=url, headers=token_headers(transport)), transport=transport).decode().strip()
-    except FetchError as error:
+        found = json.loads(get(Request(url=url, headers=token_headers(transport)), transport=transport))
+        return str(found["region"])
+    except (FetchError, ValueError, KeyError, TypeError) as error:
         transport.log.warning(f"failed to determine EC2 region: {error}")
         return ""
 

@@ -98,7 +98,7 @@ def fetch(url: str, *, sink: Sink, transport: Transport) -> None:
         if parts.load(parts.AZURE_BLOB).fetch(url, sink=sink, transport=transport):
             return
         sink.restart()
-    headers = {header["name"]: header["value"] for header in sink.headers if "value" in header}
+    headers = {header["name"]: header["value"] for header in sink.headers}
     require_found(ask(Request(url=url, headers=headers), sink, transport=transport), url)
 
 

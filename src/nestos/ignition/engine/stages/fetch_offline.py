@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nestos.ignition.engine.acquire import acquire, resources_of
+from nestos.ignition.engine.acquire import BASE, acquire, resources_of
 from nestos.ignition.engine.job import Job
 from nestos.ignition.engine.stages.fetch import keep
 from nestos.ignition.engine.transport import NeedsNetworkError, Transport, needs_network
@@ -15,6 +15,9 @@ def run(job: Job) -> None:
         acquired = acquire(job, transport=transport)
     except NeedsNetworkError as error:
         job.log.info(f"networking is needed: {error}")
+        state = job.read_state()
+        state["fetchedConfigs"] = [BASE]
+        job.write_state(state)
         job.ask_for_network()
         return
     if any(needs_network(url) for url in resources_of(acquired.config)):

@@ -17,7 +17,7 @@ from tests.unit.ignition.engine.cloud import Cloud, Page, page
 
 LINK_LOCAL = "http://169.254.169.254"
 TOKEN = {f"PUT {LINK_LOCAL}/latest/api/token": "session"}
-REGION = {f"{LINK_LOCAL}/latest/meta-data/placement/region": "eu-west-1"}
+REGION = {f"{LINK_LOCAL}/latest/dynamic/instance-identity/document": '{"region": "eu-west-1"}'}
 ROLE = {
     f"{LINK_LOCAL}/latest/meta-data/iam/security-credentials/": "my-role",
     f"{LINK_LOCAL}/latest/meta-data/iam/security-credentials/my-role": json.dumps(
