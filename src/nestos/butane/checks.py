@@ -20,6 +20,9 @@ def apply_rules(run: Run, table: Table, values: Object, path: Path = ()) -> None
     """Runs the rules of ``table`` and of every table in it, outer ones first, whether or not they were written."""
     if table.rule is not None:
         table.rule(Check(run=run, source=path, values=values))
+    for item in table.fields:
+        if item.refused and item.yaml in values:
+            run.add(Severity.ERROR, item.refused, (*path, item.yaml))
     for item in table.known(run.level.language):
         for inner, value, below in _tables_in(item, values, path, run.level.language):
             apply_rules(run, inner, value, below)

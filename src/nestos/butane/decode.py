@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nestos.butane.document import DocumentError, Node, NodeKind
-from nestos.butane.schema import Field, Kind, ListOf, Scalar, Table, TextMap
+from nestos.butane.schema import Anything, Field, Kind, ListOf, Scalar, Table, TextMap
 from nestos.butane.site import Level
 
 _TRUE = frozenset(("y", "Y", "yes", "Yes", "YES", "on", "On", "ON"))
@@ -57,6 +57,8 @@ class _Decoder:
             return self._scalar(node, kind, typed)
         if node.kind is NodeKind.MAPPING:
             return self._mapping(node, kind, typed)
+        if isinstance(kind, Anything):
+            return self._mismatch(node, kind, typed)
         if isinstance(kind, ListOf):
             name = kind.typed if self._level.language <= kind.typed_until else ""
             entries = [self.value(item, kind.item, name) for item in node.items]
@@ -108,7 +110,22 @@ class _Decoder:
                 value = self.value(inner, Scalar.TEXT)
                 result[key] = "" if value is _NOTHING else value
             return result
+        if isinstance(kind, Anything):
+            found = {key: self._anything(inner) for key, inner in self._entries(node, set())}
+            return {key: value for key, value in found.items() if value is not _NOTHING}
         return self._mismatch(node, kind, typed)
+
+    def _anything(self, node: Node) -> Any:
+        """What ``node`` says by itself. Numbers, flags and texts are what they look like."""
+        target = node.target if node.kind is NodeKind.ALIAS else node
+        if target is not None and target.kind is NodeKind.LIST:
+            entries = [self._anything(item) for item in target.items]
+            return [entry for entry in entries if entry is not _NOTHING]
+        if target is None or target.kind is NodeKind.MAPPING:
+            return self.value(node, Anything())
+        self._count()
+        found = target.resolved()
+        return _NOTHING if found is None else found
 
     def _object(self, node: Node, fields: Mapping[str, Field]) -> dict[str, Any]:
         result: dict[str, Any] = {}
@@ -186,7 +203,7 @@ class _Decoder:
                 kind.item,
                 kind.typed if self._level.language <= kind.typed_until else "",
             )
-        return "map[string]string"
+        return "map[string]string" if isinstance(kind, TextMap) else "map[string]interface {}"
 
 
 def _parents(merge: Node) -> list[Node]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -30,13 +31,22 @@ def short(finding: Finding) -> str:
     return f"{finding.severity}{at}: {finding.message}"
 
 
-def pretty(findings: Iterable[Finding], *, name: str, source: bytes, colored: bool = False) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Style:
+    """How findings are shown. The original has no hints: they are for people, not for what reads its output."""
+
+    colored: bool = False
+    hinted: bool = False
+
+
+def pretty(findings: Iterable[Finding], *, name: str, source: bytes, style: Style = Style()) -> str:
     """Findings with the lines of ``source`` that they are about, the place underlined; ``name`` is the file's."""
     lines = [line.decode(errors="replace") for line in source.split(b"\n")]
-    return "\n".join(_pretty(finding, name, lines, colored=colored) for finding in findings)
+    return "\n".join(_pretty(finding, name, lines, style) for finding in findings)
 
 
-def _pretty(finding: Finding, name: str, lines: list[str], *, colored: bool) -> str:
+def _pretty(finding: Finding, name: str, lines: list[str], style: Style) -> str:
+    colored = style.colored
     line, column = finding.line, finding.column
     if not 1 <= line <= len(lines) or not 1 <= column <= len(lines[line - 1].encode()):
         return short(finding) + "\n"
@@ -54,7 +64,10 @@ def _pretty(finding: Finding, name: str, lines: list[str], *, colored: bool) -> 
         if number == line:
             before, marks = _underline(lines[number - 1], column)
             shown.append(f" {margin} | {before}{_colored(marks, _BLUE, colored=colored)} {finding.message}")
-    return "\n".join([*shown, f" {margin} |", ""])
+    shown.append(f" {margin} |")
+    if style.hinted and finding.hint:
+        shown.append(f" {margin} = {finding.hint}")
+    return "\n".join([*shown, ""])
 
 
 def _underline(line: str, column: int) -> tuple[str, str]:

@@ -37,6 +37,11 @@ class TextMap:
     """Any keys, each with a text."""
 
 
+@dataclass(frozen=True)
+class Anything:
+    """A mapping of any shape, for a program whose settings are passed through."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Field:
     """One key of an object."""
@@ -52,6 +57,8 @@ class Field:
     """Zero or empty is the same as not written."""
     note: str
     """What it does, in a sentence or two."""
+    refused: str = ""
+    """Why the key must not be written, for one that would mean something else than its author thinks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +80,12 @@ class Table:
         """The keys that a version of the language has."""
         return (item for item in self.fields if item.since <= language)
 
+    def usable(self, language: int) -> list[Field]:
+        """The keys that may be written in a version of the language."""
+        return [item for item in self.known(language) if not item.refused]
 
-Kind = Scalar | ListOf | Table | TextMap
+
+Kind = Scalar | ListOf | Table | TextMap | Anything
 
 ALWAYS = 99
 """For ``required_until``: in every version."""
@@ -90,6 +101,7 @@ def key(
     sugar: bool = False,
     required_until: int = 0,
     plain: bool = False,
+    refused: str = "",
 ) -> Field:
     """A field; its JSON name is the camel case of ``name`` unless given."""
     return Field(
@@ -101,6 +113,7 @@ def key(
         required_until=required_until,
         plain=plain,
         note=note,
+        refused=refused,
     )
 
 

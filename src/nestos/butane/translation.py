@@ -172,7 +172,7 @@ def _translate(
     found = validate(ignition) if validate is not None else ()
     run.add_translated((replace(item, path=(*prefix, *item.path)) for item in found), places=places)
     _stop_if(run.report.is_fatal, INVALID_RESULT)
-    return result
+    return result if is_wrapped else {"ignition": result["ignition"], **dict(sorted(result.items()))}
 
 
 def _base(run: Run, table: Table, values: Object) -> Object:

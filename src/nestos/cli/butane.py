@@ -17,7 +17,7 @@ from typing import Any
 from nestos import __version__
 from nestos.base import durable
 from nestos.base.report import Report
-from nestos.butane import VARIANTS, rendering, translate
+from nestos.butane import VARIANTS, explain, json_schema, rendering, translate
 from nestos.butane.translation import STRICT
 from nestos.cli.butane_inspection import inspect, validate
 
@@ -84,6 +84,14 @@ def parser() -> argparse.ArgumentParser:
     )
     described.add_argument("--raw-errors", action="store_true", help="show findings in one line each")
     described.add_argument("-s", "--strict", action="store_true", help="fail on any warning")
+    described.add_argument("--explain", metavar="PATH", help="say what a key does, such as storage.files.mode")
+    described.add_argument("--schema", action="store_true", help="print a JSON Schema of the language for editors")
+    described.add_argument(
+        "--variant", choices=VARIANTS, help="the variant for --explain (default nestos) and --schema (default all)"
+    )
+    described.add_argument(
+        "--of-version", metavar="X", help="the version for --explain and --schema (there, also --version=X)"
+    )
     described.add_argument("-D", "--debug", action="store_true", help=argparse.SUPPRESS)
     described.add_argument("--input", type=Path, help=argparse.SUPPRESS)
     described.add_argument(
@@ -105,7 +113,7 @@ def program(arguments: Sequence[str] | None = None) -> int:
             parser().error("the input file is given twice")
         options.file = options.input
     try:
-        return _run(options)
+        return _tell(options) if options.explain is not None or options.schema else _run(options)
     except _CommandError as error:
         _say(str(error))
         return 1
@@ -114,8 +122,11 @@ def program(arguments: Sequence[str] | None = None) -> int:
 def _with_values(arguments: Sequence[str]) -> list[str]:
     """The arguments as argparse wants them: Go's flags may stand without or with a value."""
     changed: list[str] = []
+    about_language = any(argument.split("=")[0] in ("--explain", "--schema") for argument in arguments)
     rest = iter(arguments)
     for argument in rest:
+        if about_language and argument.split("=")[0] == "--version":  # of the language then, not of this program
+            argument = argument.replace("--version", "--of-version", 1)  # noqa: PLW2901
         switch = re.fullmatch(
             f"(--(?:{_SWITCHES}))=(true|false|1|0|t|f|T|F|TRUE|FALSE|True|False)",
             argument,
@@ -129,6 +140,24 @@ def _with_values(arguments: Sequence[str]) -> list[str]:
         elif switch[2] in ("true", "1", "t", "T", "TRUE", "True"):
             changed.append(switch[1])
     return changed
+
+
+def _tell(options: argparse.Namespace) -> int:
+    """Prints what is asked about the language itself."""
+    variant, version = options.variant, options.of_version
+    if version is not None and version not in VARIANTS[variant or "nestos"].versions:
+        raise _CommandError(f"No translator exists for variant {variant or 'nestos'} with version {version}")
+    if options.explain is not None:
+        try:
+            text = explain.explain(options.explain, variant=variant or "nestos", version=version or "")
+        except explain.UnknownKeyError as error:
+            raise _CommandError(str(error)) from error
+    elif version is not None:
+        text = rendering.as_json(json_schema.of_version(variant or "nestos", version), indented=True)
+    else:
+        text = rendering.as_json(json_schema.of_variants([variant] if variant else ()), indented=True)
+    _write(options.output, text)
+    return 0
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -162,7 +191,8 @@ def _report(report: Report, data: bytes, options: argparse.Namespace) -> None:
             _say(rendering.short(finding))
         return
     name = "<stdin>" if options.file is None else str(options.file)
-    text = rendering.pretty(report, name=name, source=data, colored=_is_colored(options.color))
+    style = rendering.Style(colored=_is_colored(options.color), hinted=sys.stderr.isatty())
+    text = rendering.pretty(report, name=name, source=data, style=style)
     sys.stderr.write(_printable(text))
 
 

@@ -192,3 +192,19 @@ def test_a_machine_config_is_written_in_yaml_unless_only_ignition_is_wanted(
     )
     assert butane.program(["-r", "mc.bu"]) == 0
     assert json.loads(capfd.readouterr().out) == {"ignition": {"version": "3.5.0"}}
+
+
+def test_a_key_is_explained(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert butane.program(["--explain", "storage.luks.cex", "--variant=fcos"]) == 0
+    assert capfd.readouterr().out.startswith("$.storage.luks.cex (object)\n")
+    assert butane.program(["--explain=storage.flies"]) == 1
+    assert 'did you mean "files"?' in capfd.readouterr().err
+
+
+def test_the_schema_is_printed_for_one_version_or_for_all(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert butane.program(["--schema", "--variant", "fcos", "--version", "1.5.0"]) == 0
+    assert json.loads(capfd.readouterr().out)["title"] == "Butane config, fcos 1.5.0"
+    assert butane.program(["--schema", "--output=schema.json"]) == 0
+    assert "openshift" in json.loads((folder / "schema.json").read_text())["properties"]["variant"]["enum"]
+    assert butane.program(["--schema", "--variant=fcos", "--version=9.9.9"]) == 1
+    assert capfd.readouterr().err == "No translator exists for variant fcos with version 9.9.9\n"
