@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import nestos
+from nestos.ignition.engine.disks.survey import PACKAGES
 from nestos.ignition.engine.parts import STAGES
 from nestos.ignition.engine.settings import parse as parse_command_line
 from nestos.ignition.spec.parse import parse
@@ -67,6 +68,13 @@ def test_the_stages_come_in_their_order(first: str, second: str) -> None:
 def test_the_files_stage_waits_for_the_writable_root_and_comes_before_its_fstab_is_read() -> None:
     assert "nestos-sysroot.service" in unit("mount").all("After")
     assert "initrd-parse-etc.service" in unit("files").all("Before")
+
+
+def test_the_initramfs_takes_every_program_that_the_disks_stage_can_call() -> None:
+    text = (MODULE / "module-setup.sh").read_text()
+    of_other_machines = {"zkey", "zkey-cryptsetup"}
+
+    assert [name for name in sorted({*PACKAGES} - of_other_machines) if f" {name}" not in text] == []
 
 
 def test_the_network_is_only_for_those_who_need_it() -> None:

@@ -15,6 +15,8 @@ SECTOR_BYTES = 512  # sysfs and libblkid count in these, whatever the disk's own
 _WAIT_SECONDS = 90  # as systemd waits for a device that a unit needs
 _POLL_SECONDS = 0.1
 _ALIAS_FOLDER_MODE = 0o750
+_GPT_SIGNATURE = b"EFI PART"
+_GPT_COPY_AT = 32  # where the header says in which sector its copy is: UEFI 2.10, 5.3.2
 _ALIASES = "run/ignition/dev_aliases"
 _UDEV_SOCKET = "run/udev/control"
 
@@ -140,12 +142,17 @@ def sector_bytes(job: Job, disk: Path) -> int:
     raise StorageError(f"{disk}: the kernel does not say how large its sectors are; is it a block device?")
 
 
-def parent_disk(job: Job, device: Path) -> Path | None:
-    """The disk that ``device`` is a partition of, or none."""
-    folder = _facts(job, device)
-    if not (folder / "partition").exists():
-        return None
-    return device.parent / folder.resolve().parent.name.rpartition("!")[2]
+def has_grown(job: Job, disk: Path, *, sector_bytes: int) -> bool:
+    """True if ``disk`` goes on behind the end of its GPT, as that of an image on a larger disk does."""
+    try:
+        sectors = _number(_facts(job, disk) / "size") * SECTOR_BYTES // sector_bytes
+        with disk.open("rb", buffering=0) as file:
+            file.seek(sector_bytes)
+            header = file.read(_GPT_COPY_AT + 8)
+    except OSError:
+        return False
+    copy = int.from_bytes(header[_GPT_COPY_AT:], "little")
+    return header.startswith(_GPT_SIGNATURE) and copy < sectors - 1
 
 
 def use_of(job: Job, device: Path) -> str:

@@ -41,12 +41,14 @@ class DiskPlan:
     disk: Disk
     device: Path
     sector_bytes: int
+    has_grown: bool
     decisions: list[Decision]
 
     @property
     def options(self) -> list[str]:
         """Those of sgdisk, without the device."""
-        return sgdisk.changes(self.decisions, sector_bytes=self.sector_bytes)
+        options = sgdisk.changes(self.decisions, sector_bytes=self.sector_bytes)
+        return [sgdisk.GROW, *options] if options and self.has_grown else options
 
     @property
     def sentences(self) -> list[str]:
@@ -117,11 +119,13 @@ def plan_disk(job: Job, key: str, disk: Disk) -> DiskPlan:
     size = devices.sector_bytes(job, device)
     listed = wanted_of(disk.get("partitions", []), sector_bytes=size)
     entries = {} if wiped else read_table(job, device, sector_bytes=size)
+    has_grown = not wiped and devices.has_grown(job, device, sector_bytes=size)
     if listed:
-        listed = _with_room(job, key, device, entries, listed, from_empty=wiped)
+        first = ["--clear"] if wiped else [sgdisk.GROW] if has_grown else []
+        listed = _with_room(job, key, device, entries, listed, first=first)
     decisions = [decide(entries.get(wanted.number), wanted) for wanted in listed]
     _refuse(key, device, decisions, active)
-    return DiskPlan(key=key, disk=disk, device=device, sector_bytes=size, decisions=decisions)
+    return DiskPlan(key=key, disk=disk, device=device, sector_bytes=size, has_grown=has_grown, decisions=decisions)
 
 
 def _refuse_active_disk(job: Job, key: str, disk: Disk, device: Path) -> Mapping[int, str]:
@@ -168,17 +172,17 @@ def read_table(job: Job, device: Path, *, sector_bytes: int) -> dict[int, Entry]
 
 
 def _with_room(
-    job: Job, key: str, device: Path, entries: Mapping[int, Entry], listed: list[Wanted], *, from_empty: bool
+    job: Job, key: str, device: Path, entries: Mapping[int, Entry], listed: list[Wanted], *, first: list[str]
 ) -> list[Wanted]:
     """``listed`` with open starts and sizes closed, by letting sgdisk pretend; shows that all of it fits too."""
     deleted, created = layout_to_try(entries, listed)
     asked = [wanted.number for wanted in listed if wanted.has_open_extent]
     shown = [number for number in asked if any(wanted.number == number for wanted in created)]
-    options = sgdisk.trial(deleted, created, asked=shown, from_empty=from_empty)
+    options = sgdisk.trial(deleted, created, asked=shown, first=first)
     try:
         done = execute(job, ["sgdisk", *options, str(device)])
     except CommandError as error:
-        if from_empty and error.returncode in _UNREADABLE:
+        if first == ["--clear"] and error.returncode in _UNREADABLE:
             return listed  # there is nothing to pretend upon until the table is wiped, and then all is free
         raise StorageError(
             f"{key}.partitions ({device}): the partitions do not fit: {error.output}; "

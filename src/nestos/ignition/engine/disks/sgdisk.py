@@ -9,6 +9,9 @@ from nestos.ignition.engine.disks.survey import StorageError
 from nestos.ignition.engine.disks.table import Action, Decision, Wanted
 
 _MIB = 1024 * 1024
+GROW = "--move-second-header"
+"""The option that lets the table use all of a disk that has grown."""
+
 _EXTENT = re.compile(r"^First sector: (\d+) \(.*\)$\n^Last sector: (\d+) \(.*\)$", re.MULTILINE)
 
 
@@ -62,9 +65,11 @@ def changes(decisions: Iterable[Decision], *, sector_bytes: int) -> list[str]:
     return deletions + creations
 
 
-def trial(deleted: Sequence[int], created: Sequence[Wanted], *, asked: Sequence[int], from_empty: bool) -> list[str]:
-    """The options that only pretend, and print the extents of the partitions ``asked`` for."""
-    options = ["--pretend", *(["--clear"] if from_empty else [])]
+def trial(
+    deleted: Sequence[int], created: Sequence[Wanted], *, asked: Sequence[int], first: Sequence[str] = ()
+) -> list[str]:
+    """The options that only pretend, ``first`` before all else, and print the extents of those ``asked`` for."""
+    options = ["--pretend", *first]
     options += [f"--delete={number}" for number in deleted]
     for wanted in created:
         options += creation(wanted)

@@ -25,7 +25,6 @@ _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 PACKAGES = {
     "blkid": "util-linux",
-    "btrfs": "btrfs-progs",
     "clevis": "clevis-luks",
     "cryptsetup": "cryptsetup-bin",
     "mdadm": "mdadm",

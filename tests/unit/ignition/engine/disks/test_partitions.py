@@ -289,3 +289,20 @@ def test_later_stages_find_the_devices_by_their_aliases(blocks: Blocks) -> None:
 
     alias = blocks.top / "run/ignition/dev_aliases" / disk["device"].lstrip("/")
     assert alias.resolve() == blocks.top / "dev/sda"
+
+
+def test_the_table_of_a_disk_that_has_grown_may_use_all_of_it(blocks: Blocks) -> None:
+    disk = with_table(blocks, DATA)
+    header = b"EFI PART" + bytes(24) + (131071).to_bytes(8, "little")
+    blocks.top.joinpath("dev/sda").write_bytes(bytes(512) + header)
+    size = blocks.top / "sys/class/block/sda/size"
+    storage = {"disks": [{**disk, "partitions": [{"number": 2, "sizeMiB": 900}]}]}
+
+    for sectors in ("131072", "4194304"):
+        size.write_text(f"{sectors}\n")
+        blocks.plan(storage)
+
+    assert [line for line in blocks.lines if line.startswith("sgdisk")] == [
+        "sgdisk --pretend --new=2:0:+1843200 /dev/sda",
+        "sgdisk --pretend --move-second-header --new=2:0:+1843200 /dev/sda",
+    ]

@@ -64,10 +64,10 @@ def test_the_start_of_a_resized_partition_is_not_moved_to_the_alignment(sector_b
 
 
 def test_a_trial_only_pretends_and_asks() -> None:
-    options = sgdisk.trial([3], [Wanted(index=0, number=3, start=0)], asked=[3], from_empty=False)
+    options = sgdisk.trial([3], [Wanted(index=0, number=3, start=0)], asked=[3])
 
     assert options == ["--pretend", "--delete=3", "--new=3:0:+0", "--info=3"]
-    assert sgdisk.trial([], [], asked=[], from_empty=True) == ["--pretend", "--clear"]
+    assert sgdisk.trial([], [], asked=[], first=["--clear"]) == ["--pretend", "--clear"]
 
 
 def test_extents_are_read_in_the_order_asked() -> None:
