@@ -1,0 +1,1 @@
+"""Releases, the update graph made of them, and the server that hands it out."""

@@ -1,0 +1,147 @@
+"""From release index and update metadata to the graph that one node sees at one moment. Pure.
+
+The rules are those of Fedora CoreOS's graph builder and policy engine (``commons/src``), whole seconds and order of
+the floating-point operations included, so that a fleet may change servers in the middle
+of a rollout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from nestos.updates.wariness import wariness
+from nestos.wire import graph as wire
+from nestos.wire.graph import Graph, Node
+from nestos.wire.releases import IndexedRelease, Marks, ReleaseIndex, Rollout, UpdateMetadata
+
+_NO_REASON = "generic"
+_SECONDS_OF_A_MINUTE = 60
+_MOST_SECONDS = 2**64 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """What a node asks with. Of these the answer depends on stream, architecture, form, id and wariness."""
+
+    stream: str
+    basearch: str
+    is_oci: bool = False
+    """True where the node runs a container image, false where it runs an OSTree commit."""
+    rollout_wariness: str | None = None
+    node_uuid: str = ""
+    os_version: str = ""
+    os_checksum: str = ""
+    group: str = ""
+    platform: str = ""
+
+    @property
+    def wariness(self) -> float:
+        """From 0.0 to 1.0."""
+        return wariness(self.rollout_wariness, node_id=self.node_uuid)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A stream's graph for one architecture and form, and what in it is being rolled out."""
+
+    graph: Graph
+    rollouts: tuple[tuple[int, Rollout], ...]
+    """Index of the node, and how it is handed out."""
+
+    def hidden(self, wariness: float, *, now: int) -> frozenset[int]:
+        """The nodes that a node of this wariness may not go to at ``now`` (seconds since 1970)."""
+        return frozenset(index for index, rollout in self.rollouts if wariness > throttle(rollout, now=now))
+
+    def without(self, hidden: frozenset[int]) -> Graph:
+        """The graph without the edges that lead to ``hidden``; the nodes stay listed."""
+        if not hidden:
+            return self.graph
+        return Graph(nodes=self.graph.nodes, edges=tuple(edge for edge in self.graph.edges if edge[1] not in hidden))
+
+
+def answer(index: ReleaseIndex, updates: UpdateMetadata, query: Query, *, now: int) -> Graph:
+    """The graph for ``query`` at ``now``, seconds since 1970."""
+    plan = build(index, updates, basearch=query.basearch, is_oci=query.is_oci)
+    return plan.without(plan.hidden(query.wariness, now=now))
+
+
+def build(index: ReleaseIndex, updates: UpdateMetadata, *, basearch: str, is_oci: bool) -> Plan:
+    """The whole graph. A release without a payload of that architecture and form is left out; its age stays taken."""
+    marks_of = updates.by_version()
+    listed: list[tuple[Node, Marks]] = []
+    for age, release in enumerate(index.releases):
+        payload = _payload(release, basearch=basearch, is_oci=is_oci)
+        if payload:
+            marks = marks_of.get(release.version, Marks(version=release.version))
+            listed.append((_node(release.version, payload, marks, age=age, is_oci=is_oci), marks))
+    marked = [marks for _, marks in listed]
+    return Plan(
+        graph=Graph(nodes=tuple(node for node, _ in listed), edges=tuple(_edges(marked))),
+        rollouts=tuple((at, marks.rollout) for at, marks in enumerate(marked) if marks.rollout is not None),
+    )
+
+
+def throttle(rollout: Rollout, *, now: int) -> float:
+    """The share of nodes, from 0.0 to 1.0, that may take the release at ``now``: those as wary as this, or less."""
+    start, share = rollout.start_epoch or 0, rollout.start_percentage or 0.0
+    if now < start:
+        return 0.0
+    if rollout.duration_minutes is None:
+        return share
+    total = min(max(rollout.duration_minutes, 1) * _SECONDS_OF_A_MINUTE, _MOST_SECONDS)
+    if now > start + total:
+        return 1.0
+    rate = (1.0 - share) / total
+    return share + rate * (now - start)
+
+
+def is_over(rollout: Rollout, *, now: int) -> bool:
+    """True if every node may take the release, now and from now on."""
+    return throttle(rollout, now=now) >= 1.0
+
+
+def _payload(release: IndexedRelease, *, basearch: str, is_oci: bool) -> str:
+    found = ""
+    if is_oci:
+        for image in release.oci_images:
+            found = image.digest_ref if image.architecture == basearch and image.digest_ref else found
+    else:
+        for commit in release.commits:
+            found = commit.checksum if commit.architecture == basearch and commit.checksum else found
+    return found
+
+
+def _node(version: str, payload: str, marks: Marks, *, age: int, is_oci: bool) -> Node:
+    metadata = {wire.AGE_INDEX: str(age), wire.SCHEME: wire.OCI_SCHEME if is_oci else wire.CHECKSUM_SCHEME}
+    if marks.deadend is not None:
+        metadata |= {wire.DEADEND: "true", wire.DEADEND_REASON: marks.deadend or _NO_REASON}
+    if marks.barrier is not None:
+        metadata |= {wire.BARRIER: "true", wire.BARRIER_REASON: marks.barrier or _NO_REASON}
+    if marks.rollout is not None:
+        metadata[wire.ROLLOUT] = "true"
+        if marks.rollout.start_epoch is not None:
+            metadata[wire.START_EPOCH] = str(marks.rollout.start_epoch)
+        if marks.rollout.start_percentage is not None:
+            metadata[wire.START_VALUE] = plain(marks.rollout.start_percentage)
+        if marks.rollout.duration_minutes is not None:
+            metadata[wire.DURATION_MINUTES] = str(marks.rollout.duration_minutes)
+    return Node(version=version, payload=payload, metadata=metadata)
+
+
+def plain(number: float) -> str:
+    """The number as Rust prints it: the shortest digits that mean it, never an exponent, whole ones without a point."""
+    text = format(Decimal(repr(number)), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _edges(marked: Sequence[Marks]) -> Iterable[tuple[int, int]]:
+    """To a rollout from the barrier before it on; to each other barrier likewise; none from a dead end."""
+    dead = {at for at, marks in enumerate(marked) if marks.deadend is not None}
+    barriers = [at for at, marks in enumerate(marked) if marks.barrier is not None]
+    rollouts = [at for at, marks in enumerate(marked) if marks.rollout is not None]
+    targets = [*reversed(rollouts), *(at for at in barriers if at not in set(rollouts))]
+    for target in targets:
+        start = max((at for at in barriers if at < target), default=0)
+        yield from ((source, target) for source in range(start, target) if source not in dead)

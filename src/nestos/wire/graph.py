@@ -1,0 +1,125 @@
+"""The update graph of the Cincinnati protocol, and its error answer. Standard library only.
+
+Nodes are releases, an edge (from, to) says that one may be taken from the other; both are indexes into the nodes.
+Keys are Fedora CoreOS's, so that its clients (zincati) read ours.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from nestos.wire import fields
+from nestos.wire.fields import Fields
+
+_PREFIX = "org.fedoraproject.coreos"
+SCHEME = f"{_PREFIX}.scheme"
+AGE_INDEX = f"{_PREFIX}.releases.age_index"
+BARRIER = f"{_PREFIX}.updates.barrier"
+BARRIER_REASON = f"{_PREFIX}.updates.barrier_reason"
+DEADEND = f"{_PREFIX}.updates.deadend"
+DEADEND_REASON = f"{_PREFIX}.updates.deadend_reason"
+ROLLOUT = f"{_PREFIX}.updates.rollout"
+START_EPOCH = f"{_PREFIX}.updates.start_epoch"
+START_VALUE = f"{_PREFIX}.updates.start_value"
+DURATION_MINUTES = f"{_PREFIX}.updates.duration_minutes"
+
+CHECKSUM_SCHEME = "checksum"
+OCI_SCHEME = "oci"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A release as the graph shows it. ``payload`` is a commit's checksum or an image's reference with its digest."""
+
+    version: str
+    payload: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """Releases and the ways between them."""
+
+    nodes: tuple[Node, ...] = ()
+    edges: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """The body of an answer that is not a graph: a word for programs and a sentence for people."""
+
+    kind: str
+    value: str
+
+
+def parse(text: str | bytes, *, source: str) -> Graph:
+    """Reads a graph. Raises ``InputError`` with every finding: wrong types, edges that lead nowhere, a cycle."""
+    value, report = fields.document(text, source=source)
+    top = Fields(value, report)
+    nodes = tuple(
+        Node(version=node.text("version"), payload=node.text("payload"), metadata=node.nested("metadata").texts())
+        for node in top.each("nodes")
+    )
+    edges = tuple(_edge(top, position, item, count=len(nodes)) for position, item in top.items("edges"))
+    fields.require(report, source=source)
+    graph = Graph(nodes=nodes, edges=tuple(edge for edge in edges if edge is not None))
+    if has_cycle(graph):
+        top.error("the edges form a circle", "edges")
+        fields.require(report, source=source)
+    return graph
+
+
+def render(graph: Graph) -> bytes:
+    """The body of an answer, compact, the same for the same graph."""
+    document = {
+        "nodes": [
+            {"version": node.version, "metadata": dict(sorted(node.metadata.items())), "payload": node.payload}
+            for node in graph.nodes
+        ],
+        "edges": [list(edge) for edge in graph.edges],
+    }
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def parse_refusal(text: str | bytes, *, source: str) -> Refusal:
+    """Reads the body of an error answer. Raises ``InputError`` where it is none."""
+    value, report = fields.document(text, source=source)
+    top = Fields(value, report)
+    refusal = Refusal(kind=top.text("kind", is_empty_allowed=False), value=top.text("value"))
+    fields.require(report, source=source)
+    return refusal
+
+
+def render_refusal(refusal: Refusal) -> bytes:
+    """The body of an error answer."""
+    return json.dumps({"kind": refusal.kind, "value": refusal.value}, ensure_ascii=False).encode()
+
+
+def has_cycle(graph: Graph) -> bool:
+    """True if some way along the edges comes back to where it began."""
+    targets: dict[int, list[int]] = {}
+    incoming = dict.fromkeys(range(len(graph.nodes)), 0)
+    for source, target in graph.edges:
+        targets.setdefault(source, []).append(target)
+        incoming[target] += 1
+    free = [index for index, count in incoming.items() if count == 0]
+    seen = 0
+    while free:
+        seen += 1
+        for target in targets.get(free.pop(), ()):
+            incoming[target] -= 1
+            if incoming[target] == 0:
+                free.append(target)
+    return seen < len(graph.nodes)
+
+
+def _edge(top: Fields, position: int, item: object, *, count: int) -> tuple[int, int] | None:
+    if not isinstance(item, list) or len(item) != 2 or not all(type(end) is int and end >= 0 for end in item):
+        top.error("must be a pair of indexes", "edges", position)
+        return None
+    if max(item) >= count:
+        top.error(f"there are only {count} nodes", "edges", position)
+        return None
+    return (item[0], item[1])
