@@ -7,8 +7,10 @@ keys that were written, lists, text, whole numbers, booleans.
 
 from __future__ import annotations
 
+import binascii
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -86,7 +88,7 @@ class _Decoder:
         found = node.resolved()
         match kind:
             case Scalar.TEXT:
-                return node.value
+                return node.value if node.tag != "!!binary" else _unpacked(node.value)
             case Scalar.FLAG if isinstance(found, bool):
                 return found
             case Scalar.FLAG if isinstance(found, str) and found in _TRUE:
@@ -204,6 +206,13 @@ class _Decoder:
                 kind.typed if self._level.language <= kind.typed_until else "",
             )
         return "map[string]string" if isinstance(kind, TextMap) else "map[string]interface {}"
+
+
+def _unpacked(text: str) -> str:
+    try:
+        return binascii.a2b_base64(re.sub(r"[\r\n]", "", text), strict_mode=True).decode(errors="replace")
+    except ValueError as error:
+        raise DocumentError("yaml: !!binary value contains invalid base64 data") from error
 
 
 def _parents(merge: Node) -> list[Node]:

@@ -6,6 +6,7 @@ key the child has in another list of the same key space goes. Where every piece 
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 from nestos.butane.place import Path
@@ -28,6 +29,9 @@ _SHARED = (
     frozenset(("shouldExist", "shouldNotExist")),
 )
 _EMPTY_MEANS_NOTHING = frozenset(("device", "name", "path"))
+_EMPTY_MEANT_NOTHING = _EMPTY_MEANS_NOTHING | {"level", "target", "config", "pin"}
+_BEFORE_NULLABLE = 3
+"""The last version of the language in which more texts could not be left out."""
 
 
 class Generated:
@@ -75,6 +79,7 @@ class _Merger:
         self.origins: dict[Path, Path] = {}
         self._run = run
         self._parent = parent
+        self._silent = _EMPTY_MEANT_NOTHING if run.level.language <= _BEFORE_NULLABLE else _EMPTY_MEANS_NOTHING
         self._of_child: set[Path] = set()
 
     def objects(self, parent: Object, child: Object, above: Path, below: Path, to: Path) -> Object:
@@ -143,12 +148,12 @@ class _Merger:
         return result
 
     def _take_parent(self, value: Any, source: Path, to: Path) -> Any:
-        for below in _paths(value):
+        for below in _paths(value, self._silent):
             self._note_parent((*source, *below), (*to, *below))
         return value
 
     def _take_child(self, value: Any, source: Path, to: Path) -> Any:
-        for below in _paths(value):
+        for below in _paths(value, self._silent):
             self._note_child((*source, *below), (*to, *below))
         return value
 
@@ -179,12 +184,15 @@ def _elsewhere(name: str, child: Object) -> set[str]:
     return {_key(other, item) for other in group if other != name for item in child.get(other, [])}
 
 
-def _paths(value: Any) -> list[Path]:
-    """The paths of everything that is said in ``value``, itself included unless nothing is."""
+def _paths(value: Any, silent: Set[str]) -> list[Path]:
+    """The paths of everything that is said in ``value``, itself included unless nothing is.
+
+    An empty text says nothing in a list, nor under the keys in ``silent``.
+    """
     if not isinstance(value, (dict, list)):
         return [()]
     found: list[Path] = []
     for part, below in value.items() if isinstance(value, dict) else enumerate(value):
-        if not (below == "" and part in _EMPTY_MEANS_NOTHING):
-            found += [(part, *path) for path in _paths(below)]
+        if below != "" or (isinstance(part, str) and part not in silent):
+            found += [(part, *path) for path in _paths(below, silent)]
     return [*found, ()] if found else []

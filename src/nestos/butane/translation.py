@@ -200,7 +200,7 @@ def _finished(
         return config, run.origin
     config = machine_config.adapt(run, version.operator, values, config)
     wrapped = machine_config.wrap(values, config)
-    places = _Wrapped(run, config)
+    places = _Wrapped(run, values, config)
     unsupported = machine_config.find_unsupported(version.operator, config)
     # The original looks for these paths before or behind the config was wrapped: they are not led back.
     run.add_translated(odd, places=snake_path if is_wrapped else run.origin)
@@ -216,6 +216,7 @@ class _Wrapped:
     """The way from the paths of a MachineConfig to those of the source."""
 
     run: Run
+    values: Object
     config: Object
 
     def __call__(self, target: Path) -> Path:
@@ -224,18 +225,24 @@ class _Wrapped:
             return machine_config.source_of(target)
         if inner in self.run.origins:
             return self.run.origins[inner]
-        is_known = not self.run.is_merged and _has(self.config, inner)
-        return snake_path(inner if is_known or not inner else target)
+        return snake_path(inner if not inner or self._came_one_to_one(inner) else target)
+
+    def _came_one_to_one(self, inner: Path) -> bool:
+        """Whether the original keeps track of a part that no merge saw: all that was written, but empty objects."""
+        if self.run.is_merged:
+            return False
+        written = _at(self.values, snake_path(inner))
+        return written not in (None, {}) or _at(self.config, inner) not in (None, {}) or inner[-1] == "url"
 
 
-def _has(config: Any, path: Path) -> bool:
+def _at(config: Any, path: Path) -> Any:
     value = config
     for part in path:
         try:
             value = value[part]
         except (KeyError, IndexError, TypeError):
-            return False
-    return True
+            return None
+    return value
 
 
 def _stop_if(condition: bool, problem: str) -> None:
