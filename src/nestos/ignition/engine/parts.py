@@ -70,13 +70,16 @@ DIGEST = "fetchers.digest"
 JOURNAL = "journal"
 """Structured journal records, where there is a journal."""
 
+DISKS = "disks.work"
+"""Partitions, arrays, volumes and file systems, for configs that have any."""
+
 FAILURE = "failure"
 """What is shown of a config when a stage failed."""
 
 OUTCOME = "outcome"
 """Telling a server how a stage ended, where that is asked for."""
 
-_OTHERS = (NETWORK, TLS, BYPASS, AZURE_BLOB, DRIVE, DIGEST, JOURNAL, FAILURE, OUTCOME)
+_OTHERS = (NETWORK, TLS, BYPASS, AZURE_BLOB, DRIVE, DIGEST, JOURNAL, DISKS, FAILURE, OUTCOME)
 
 
 def all_parts() -> list[str]:

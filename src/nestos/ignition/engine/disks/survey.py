@@ -19,7 +19,7 @@ from nestos.host.process import Completed, printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nestos.ignition.engine.job import Job, State
+    from nestos.ignition.engine.job import Job
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -65,7 +65,6 @@ class Survey:
     """
 
     job: Job
-    state: State
     steps: list[Step] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     rewritten: set[Path] = field(default_factory=set)

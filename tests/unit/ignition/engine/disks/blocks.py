@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nestos.base.paths import Root
-from nestos.ignition.engine.disks.survey import PACKAGES, Survey
+from nestos.ignition.engine.disks.survey import PACKAGES
 from nestos.ignition.engine.job import Job
 from nestos.ignition.engine.stages import disks
 from tests.unit.host.scripted import Scripted
@@ -113,11 +113,6 @@ class Blocks:
         self.bench.environment["PATH"] = str(folder)
         job = self.bench.job()
         return replace(job, machine=replace(self.bench.machine, runner=self.runner), root=Root(self.bench.root))
-
-    def survey(self, config: Mapping[str, Any] | None = None) -> Survey:
-        """An empty plan."""
-        job = self.job(config or {})
-        return Survey(job=job, state=job.read_state())
 
     def run(self, storage: Mapping[str, Any], **more: Any) -> None:
         """Runs the disks stage."""

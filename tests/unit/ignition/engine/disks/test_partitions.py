@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from nestos.base.errors import CommandError
 from nestos.ignition.engine.disks.survey import StorageError
 from tests.unit.ignition.engine.disks.blocks import GUID, NO_TABLE, Blocks, extent, pairs
 
@@ -273,13 +272,17 @@ def test_a_table_that_cannot_be_read_is_an_error(blocks: Blocks) -> None:
         blocks.run({"disks": [{**disk, "partitions": [{"number": 1}]}]})
 
 
-def test_a_failure_of_sgdisk_ends_the_stage(blocks: Blocks) -> None:
+def test_a_failure_of_sgdisk_ends_the_stage_and_says_that_disks_may_have_changed(blocks: Blocks) -> None:
     disk = with_table(blocks)
     blocks.runner.on("--new=1:0:+0", returncode=4)
     blocks.runner.on("--pretend")
 
-    with pytest.raises(CommandError):
+    with pytest.raises(
+        StorageError, match=r"this failed: partition 1 of .*/dev/sda is created, .*: exit status 4"
+    ) as caught:
         blocks.run({"disks": [{**disk, "partitions": [{"number": 1}]}]})
+
+    assert caught.value.hint.startswith("the steps before it were carried out")
 
 
 def test_later_stages_find_the_devices_by_their_aliases(blocks: Blocks) -> None:

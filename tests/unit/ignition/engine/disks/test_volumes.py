@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import pytest
 
-from nestos.base.errors import CommandError
 from nestos.ignition.engine.disks.clevis import pin_of
 from nestos.ignition.engine.disks.signatures import Signature
 from nestos.ignition.engine.disks.survey import StorageError
@@ -151,7 +150,7 @@ def test_the_key_does_not_stay_when_the_volume_cannot_be_made(blocks: Blocks) ->
     device = empty_disk(blocks)
     blocks.runner.on("luksFormat", returncode=1)
 
-    with pytest.raises(CommandError):
+    with pytest.raises(StorageError, match="this failed: "):
         blocks.run({"luks": [{"name": "data", "device": device, **KEY}]})
 
     assert list(blocks.bench.folder.rglob("luks-key*")) == []
