@@ -26,7 +26,7 @@ from nestos.butane.refusals import find_refused
 from nestos.butane.schema import Scalar, Table, key
 from nestos.butane.site import Inspect, Level, Object, Run
 from nestos.butane.trees import add_trees
-from nestos.butane.variants import REMOVED, VARIANTS, Variant, Version
+from nestos.butane.variants import VARIANTS, Variant, Version
 from nestos.butane.walk import translate_object
 
 Validate = Callable[[dict[str, Any]], Iterable[Finding]]
@@ -37,6 +37,11 @@ INVALID_SOURCE = "source config is invalid"
 INVALID_RESULT = "config generated was invalid"
 STRICT = "the config produced warnings and strict was asked for"
 
+_REMOVED = {
+    ("rhcos", "0.1.0"): "rhcos variant has been removed; use openshift variant instead: "
+    "https://coreos.github.io/butane/upgrading-openshift/"
+}
+"""Variants that once were, each with the sentence that says what to do."""
 _HEADER = Table(
     name="commonFields",
     owner="config",
@@ -130,8 +135,8 @@ def _choose(root: Node | None) -> tuple[Variant, str]:
         raise _RefusedError(BAD_VERSION)
     suffixes = [part for part in match.groups("")[3:] if len(part) > 1]
     version = ".".join(str(int(part)) for part in match.groups()[:3]) + "".join(suffixes)
-    if (name, version) in REMOVED:
-        raise _RefusedError(REMOVED[name, version])
+    if (name, version) in _REMOVED:
+        raise _RefusedError(_REMOVED[name, version])
     variant = VARIANTS.get(name)
     if variant is None or version not in variant.versions:
         raise _RefusedError(f"No translator exists for variant {name} with version {version}")

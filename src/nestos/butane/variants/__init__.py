@@ -16,13 +16,5 @@ VARIANTS: dict[str, Variant] = {
         r4e.FIOT,
     )
 }
-REMOVED = {
-    (
-        "rhcos",
-        "0.1.0",
-    ): "rhcos variant has been removed; use openshift variant instead: "
-    "https://coreos.github.io/butane/upgrading-openshift/"
-}
-"""Variants that once were, each with the sentence that says what to do."""
 
-__all__ = ["REMOVED", "VARIANTS", "Variant", "Version"]
+__all__ = ["VARIANTS", "Variant", "Version"]
