@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import time
-from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class Clock(Protocol):
@@ -24,7 +27,9 @@ class SystemClock:
     """The machine's own clock."""
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        module = importlib.import_module("datetime")  # heavy, and most programs of a boot never ask
+        now: datetime = module.datetime.now(module.UTC)
+        return now
 
     def monotonic(self) -> float:
         return time.monotonic()

@@ -7,11 +7,27 @@ The only place that knows the order: temporary file beside the target, write, fs
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
+
+_NUMBERS = count()
+_EXCLUSIVE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def _temporary(path: Path) -> tuple[int, Path]:
+    """A new file beside ``path``, open, that only its owner may read. Names left over by a crash are passed over.
+
+    ``tempfile`` would do it too, and takes a tenth of the time of a first boot's stage to be imported.
+    """
+    while True:
+        name = path.with_name(f".{path.name}.{os.getpid()}.{next(_NUMBERS)}")
+        try:
+            return os.open(name, _EXCLUSIVE, 0o600), name
+        except FileExistsError:
+            continue
 
 
 def sync_directory(path: Path) -> None:
@@ -29,8 +45,7 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
 
     Until then, and after any error, ``path`` is what it was. The folder must exist.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
+    descriptor, temporary = _temporary(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file

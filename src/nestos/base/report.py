@@ -5,7 +5,7 @@ Used by every parser of user input (manifest, Ignition config, Butane config, ag
 
 from __future__ import annotations
 
-import difflib
+import importlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -90,5 +90,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("pakages", ["packages", "units"])
     ' (did you mean "packages"?)'
     """
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
+    # Loaded for the first unknown word: most documents have none, and a first boot counts milliseconds.
+    matches = importlib.import_module("difflib").get_close_matches(name, list(known), n=1, cutoff=0.7)
     return f' (did you mean "{matches[0]}"?)' if matches else ""

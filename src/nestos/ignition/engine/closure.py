@@ -22,6 +22,7 @@ from typing import TextIO
 
 import nestos
 from nestos.ignition.engine import parts
+from nestos.ignition.engine.machine import PROCESS
 
 _PROGRAM_MODE = 0o755
 
@@ -36,8 +37,11 @@ LATE = (
     "encodings.ascii",
     "encodings.latin_1",  # HTTP headers
     "traceback",  # an error of ours should be readable
+    "difflib",  # the nearest known word to an unknown key
+    "datetime",
+    PROCESS,
 )
-"""Modules that the standard library imports only when it comes to that."""
+"""Modules that are imported only when it comes to that."""
 
 _ONLY_HERE = frozenset({"__main__", "runpy", "py_compile", "site", "sitecustomize", "usercustomize", "_sitebuiltins"})
 
@@ -64,15 +68,43 @@ def _interpreter() -> list[Path]:
     return sorted({executable, executable.resolve()})
 
 
+_PROGRAM = """\
+#!{interpreter} -IS
+import gc
+import importlib
+import os
+import sys
+
+gc.disable()  # it ends before there is anything to collect
+
+
+class Later(type(sys)):
+    def __getattr__(self, name):
+        sys.modules.pop(self.__name__, None)
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+# dataclasses imports inspect for classes without a docstring. There are none here, and inspect brings the compiler's
+# front end along: half of the time that all imports take. Whoever asks anything of it still gets the real one.
+sys.modules["inspect"] = Later("inspect")
+sys.path.append({package!r})
+
+from {module} import program
+
+code = program()
+sys.stdout.flush()
+sys.stderr.flush()
+os._exit(code)  # taking down the interpreter in order would take longer than some stages do
+"""
+
+
 def program_text(module: str, *, interpreter: Path, package: Path) -> str:
-    """A program: it skips the interpreter's search for site packages, which costs time, and names the only one."""
-    return (
-        f"#!{interpreter} -IS\n"
-        "import sys\n\n"
-        f"sys.path.append({str(package)!r})\n\n"
-        f"from {module} import program\n\n"
-        "sys.exit(program())\n"
-    )
+    """The program that ``module`` has.
+
+    A stage runs for milliseconds, so what the interpreter does around it counts: here it does not search for site
+    packages, of which there is one folder, nor load what nobody asks for.
+    """
+    return _PROGRAM.format(module=module, interpreter=interpreter, package=str(package))
 
 
 def put_into(folder: Path) -> list[Path]:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import fcntl
+import importlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nestos.base.clock import Clock, SystemClock
-from nestos.host.process import Runner, run
+
+if TYPE_CHECKING:
+    from nestos.host.process import Completed, Runner
+
+PROCESS = "nestos.host.process"
+"""What starts processes: loaded with the first one, because most stages of most boots start none."""
+
+
+def _run(command: Sequence[str | os.PathLike[str]], /, **options: Any) -> Completed:
+    completed: Completed = importlib.import_module(PROCESS).run(command, **options)
+    return completed
 
 
 class Owners(Protocol):
@@ -125,7 +136,7 @@ class Machine:
         Path("/usr/etc/ssl/certs/ca-certificates.crt"),
     )
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-    runner: Runner = run
+    runner: Runner = _run
     owners: Owners = field(default_factory=RootOwners)
     network: Network | None = None
     clock: Clock = field(default_factory=SystemClock)

@@ -44,6 +44,8 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class _Flag:
+    """A flag of the command line; without ``value`` it is a switch."""
+
     help: str
     value: str = "string"
     default: str = ""

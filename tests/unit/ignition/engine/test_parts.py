@@ -91,4 +91,18 @@ def test_the_closure_puts_compiled_modules_where_their_sources_were(tmp_path: Pa
     assert not [path for path in left if path.endswith(".py")]
     program = tmp_path / "usr/bin/ignition"
     assert program.stat().st_mode & 0o777 == 0o755
-    assert "sys.exit(program())" in program.read_text()
+    assert "os._exit(code)" in program.read_text()
+
+
+def test_all_dataclasses_have_docstrings_so_that_inspect_is_not_loaded() -> None:
+    bare = [
+        f"{path.relative_to(PACKAGE)}: {node.name}"
+        for path in closure.modules()
+        if path.is_relative_to(PACKAGE)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+        and any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
+        and not ast.get_docstring(node)
+    ]
+
+    assert bare == []
