@@ -73,13 +73,16 @@ JOURNAL = "journal"
 DISKS = "disks.work"
 """Partitions, arrays, volumes and file systems, for configs that have any."""
 
+MOUNTING = "disks.mounting"
+"""Mounting and unmounting, for configs with file systems that have a place."""
+
 FAILURE = "failure"
 """What is shown of a config when a stage failed."""
 
 OUTCOME = "outcome"
 """Telling a server how a stage ended, where that is asked for."""
 
-_OTHERS = (NETWORK, TLS, BYPASS, AZURE_BLOB, DRIVE, DIGEST, JOURNAL, DISKS, FAILURE, OUTCOME)
+_OTHERS = (NETWORK, TLS, BYPASS, AZURE_BLOB, DRIVE, DIGEST, JOURNAL, DISKS, MOUNTING, FAILURE, OUTCOME)
 
 
 def all_parts() -> list[str]:

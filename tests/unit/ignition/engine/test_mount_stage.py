@@ -10,6 +10,7 @@ import pytest
 from nestos.base.errors import CommandError
 from nestos.ignition.engine.disks.survey import StorageError
 from nestos.ignition.engine.stages import kargs, mount, umount
+from nestos.ignition.engine.stages.kargs import KernelArgumentsError
 from tests.unit.ignition.engine.bench import Bench
 from tests.unit.ignition.engine.disks.blocks import Blocks
 
@@ -143,5 +144,5 @@ def test_without_kernel_arguments_nothing_is_run(blocks: Blocks) -> None:
 def test_kernel_arguments_that_cannot_be_set_are_an_error(blocks: Blocks) -> None:
     blocks.runner.on("ignition-kargs-helper", returncode=1)
 
-    with pytest.raises(StorageError, match=r"\$.kernelArguments: they could not be set"):
+    with pytest.raises(KernelArgumentsError, match=r"\$.kernelArguments: they could not be set"):
         kargs.run(blocks.job({"kernelArguments": {"shouldExist": ["a"]}}))

@@ -1,4 +1,4 @@
-"""Which file systems of the config are mounted, in which order, and the directories that they need."""
+"""File systems of the config, mounted below the root and unmounted, in order, with the directories they need."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from nestos.ignition.engine.disks.filesystems import NONE
+from nestos.base.errors import CommandError, NestosError
 from nestos.ignition.engine.disks.survey import StorageError, execute, sentence
 from nestos.ignition.engine.job import Job
 from nestos.ignition.spec.model import Filesystem
 from nestos.ignition.spec.rules.paths import depth
 
-_UNMOUNTED = ("", "swap", NONE)
+_UNMOUNTED = ("", "swap", "none")
 _DIRECTORY_MODE = 0o755
 
 
@@ -65,3 +65,73 @@ def mount(job: Job, entry: Filesystem) -> None:
 def unmount(job: Job, entry: Filesystem) -> None:
     """Unmounts it."""
     execute(job, ["umount", place_of(job, entry)])
+
+
+def mount_all(job: Job) -> None:
+    """Mounts them, the outer before the inner; if one cannot be, none stays. Raises ``StorageError``."""
+    listed = _checked(job)
+    done: list[Filesystem] = []
+    try:
+        for key, entry in listed:
+            with job.log.operation(_sentence(job, entry)):
+                # Again: what was mounted since may have links of its own.
+                check(job, entry, key)
+                _note(job, make_place(job, entry))
+                mount(job, entry)
+                done.append(entry)
+    except NestosError:
+        for entry in reversed(done):
+            with job.log.operation(f"unmounting {place_of(job, entry)} again"):
+                unmount(job, entry)
+        raise
+
+
+def told_mounts(job: Job) -> list[str]:
+    """What ``mount_all`` would do. Raises ``StorageError`` for a path that is no path of directories."""
+    return [_sentence(job, entry) for _, entry in _checked(job)]
+
+
+def _filesystems(job: Job) -> list[Filesystem]:
+    return job.read_config().get("storage", {}).get("filesystems", [])
+
+
+def _checked(job: Job) -> list[tuple[str, Filesystem]]:
+    """The file systems to mount, with their keys."""
+    filesystems = _filesystems(job)
+    listed = [(f"$.storage.filesystems.{filesystems.index(entry)}", entry) for entry in mounted(filesystems)]
+    for key, entry in listed:
+        check(job, entry, key)
+    return listed
+
+
+def _sentence(job: Job, entry: Filesystem) -> str:
+    options = ",".join(entry.get("mountOptions", []))
+    told = f" with the options {options}" if options else ""
+    return f"mounting {entry['device']} ({entry['format']}) at {place_of(job, entry)}{told}"
+
+
+def _note(job: Job, made: list[str]) -> None:
+    """Leaves the directories that were made for the files stage, which may have to give them to users."""
+    if made:
+        state = job.read_state()
+        state["notatedDirectories"] = [*(state.get("notatedDirectories") or []), *made]
+        job.write_state(state)
+
+
+def unmount_all(job: Job) -> None:
+    """Unmounts them, the inner before the outer, each even if another could not be. Raises ``StorageError``."""
+    problems = []
+    for entry in reversed(mounted(_filesystems(job))):
+        place = place_of(job, entry)
+        try:
+            with job.log.operation(f"unmounting {place}"):
+                unmount(job, entry)
+        except CommandError as error:
+            problems.append(f"{place} ({entry['device']}): {error}")
+    if problems:
+        raise StorageError("\n".join(problems), hint="something below still has files open there")
+
+
+def told_unmounts(job: Job) -> list[str]:
+    """What ``unmount_all`` would do."""
+    return [f"unmounting {place_of(job, entry)}" for entry in reversed(mounted(_filesystems(job)))]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from nestos.base.errors import CommandError
-from nestos.ignition.engine.disks.survey import StorageError, execute
+from nestos.base.errors import CommandError, NestosError
 from nestos.ignition.engine.job import Job
 
 HELPER = "ignition-kargs-helper"
 
 
+class KernelArgumentsError(NestosError):
+    """The arguments could not be set."""
+
+    kind = "kernel-arguments"
+
+
 def run(job: Job) -> None:
-    """Has the arguments set for every boot to come; nothing to do without any. Raises ``StorageError``."""
+    """Has the arguments set for every boot to come; nothing to do without any. Raises ``KernelArgumentsError``."""
     should, should_not = _listed(job)
     if not should and not should_not:
         return
@@ -21,9 +26,9 @@ def run(job: Job) -> None:
         words += ["--should-not-exist", argument]
     with job.log.operation("; ".join(plan(job))):
         try:
-            execute(job, words)
+            job.machine.runner(words)
         except CommandError as error:
-            raise StorageError(f"$.kernelArguments: they could not be set: {error}") from error
+            raise KernelArgumentsError(f"$.kernelArguments: they could not be set: {error}") from error
 
 
 def plan(job: Job) -> list[str]:
