@@ -6,6 +6,7 @@ import binascii
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nestos.ignition.engine import parts
 from nestos.ignition.engine.job import FetchedConfig, Job
@@ -13,9 +14,11 @@ from nestos.ignition.engine.transport import FetchError, Transport, fetch_bytes,
 from nestos.ignition.spec.dataurl import unescaped
 from nestos.ignition.spec.errors import ConfigError
 from nestos.ignition.spec.merge import merged
-from nestos.ignition.spec.model import Config, Luks, Resource
 from nestos.ignition.spec.parse import parse, validate
 from nestos.ignition.spec.versions import NEWEST
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Config, Luks, Resource
 
 _DEEPEST = 64  # configs that lead to configs; more is taken for a circle
 _URL_WORD = "ignition.config.url"
@@ -56,6 +59,7 @@ class _Reader:
         """The config that another one refers to."""
         url = resource.get("source", "")
         source = shown(url)
+        self.transport.require_reach(url)
         with self.job.log.operation(f"fetching the config {source}"):
             data = fetch_bytes(resource, transport=self.transport)
         if not data:
@@ -175,6 +179,7 @@ def _user_data(job: Job, transport: Transport) -> tuple[bytes | None, str]:
     if url:
         if label or path:
             job.log.warning(f'"{_URL_WORD}" takes precedence; ignoring "{_DEVICE_WORD}" and "{_PATH_WORD}"')
+        transport.require_reach(url)
         with job.log.operation(f"fetching the config {shown(url)} from the kernel command line"):
             return fetch_bytes({"source": url}, transport=transport), "cmdline"
     if label and path:

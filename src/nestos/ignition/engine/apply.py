@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from nestos.base.errors import NestosError
 from nestos.base.paths import Root
@@ -27,8 +27,10 @@ from nestos.ignition.engine.settings import Settings
 from nestos.ignition.engine.stages.files import refuse_obstacles, write
 from nestos.ignition.engine.transport import NeedsNetworkError, Transport, needs_network
 from nestos.ignition.spec.errors import ConfigError
-from nestos.ignition.spec.model import Config
 from nestos.ignition.spec.parse import parse
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Config
 
 _OPTIONS = {
     "dry-run": Option(help="print what would be done, and write nothing", is_flag=True),

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from nestos.ignition.engine.transport import shown
-from nestos.ignition.spec.model import Config
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Config
 
 HIDDEN = "(hidden)"
 _OTHERS_READ = 0o004
@@ -23,7 +25,7 @@ _SECRET_NAME = re.compile(
 
 def masked(config: Config) -> Config:
     """A copy of ``config`` to be shown."""
-    return cast(Config, _walk(cast(Any, config), ()))
+    return cast("Config", _walk(cast(Any, config), ()))
 
 
 def _walk(value: Any, path: tuple[str, ...]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from nestos.base import durable
 from nestos.base.errors import NestosError, StateError
@@ -12,7 +12,9 @@ from nestos.base.paths import Root
 from nestos.ignition.engine.log import Log
 from nestos.ignition.engine.machine import Machine
 from nestos.ignition.engine.settings import Settings
-from nestos.ignition.spec.model import Config, File
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Config, File
 
 _CACHE_MODE = 0o640  # it holds password hashes and whatever else a config holds
 _STATE_MODE = 0o600
@@ -75,7 +77,7 @@ class Job:
         """The merged config that a fetch stage left."""
         path = self.settings.config_cache
         try:
-            return cast(Config, json.loads(path.read_bytes()))
+            return cast("Config", json.loads(path.read_bytes()))
         except FileNotFoundError as error:
             raise MissingConfigError(
                 f"there is no config at {path}", hint="run the stages fetch-offline and, if needed, fetch first"

@@ -11,11 +11,11 @@ from nestos.base.errors import NestosError, VerificationError
 from nestos.ignition.engine import parts
 from nestos.ignition.engine.log import Log
 from nestos.ignition.engine.machine import Machine
-from nestos.ignition.spec.model import Config, Header, Proxy, Resource
-from nestos.ignition.spec.rules.resources import scheme_of
+from nestos.ignition.spec.urls import scheme_of
 
 if TYPE_CHECKING:
     from nestos.ignition.engine.job import Job
+    from nestos.ignition.spec.model import Config, Header, Proxy, Resource
 
 _LOCAL_SCHEMES = ("data", "file", "")
 _GZIP = 16 + zlib.MAX_WBITS
@@ -44,6 +44,10 @@ class UnreachableError(FetchError):
     kind = "unreachable"
 
 
+def _no_proxy() -> Proxy:
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Transport:
     """How fetchers reach the world.
@@ -60,7 +64,7 @@ class Transport:
     platform: str = ""
     total_seconds: float = 0.0
     header_seconds: float = _RESPONSE_HEADERS_SECONDS
-    proxy: Proxy = field(default_factory=Proxy)
+    proxy: Proxy = field(default_factory=_no_proxy)
     authorities: tuple[str, ...] = ()
     fetched_authorities: dict[str, bytes] = field(default_factory=dict)
 
@@ -91,6 +95,11 @@ class Transport:
         )
         fetched = tuple(changed.authority(entry).decode("ascii", "replace") for entry in listed)
         return replace(changed, authorities=fetched) if fetched else changed
+
+    def require_reach(self, url: str) -> None:
+        """Raises ``NeedsNetworkError`` if ``url`` is out of reach for being offline."""
+        if self.offline and needs_network(url):
+            raise NeedsNetworkError(f"resource requires networking: {shown(url)}")
 
     def authority(self, entry: Resource) -> bytes:
         """A certificate authority, or several; each source is fetched once. Raises ``FetchError`` for anything else."""
@@ -188,8 +197,7 @@ def fetch(resource: Resource, file: IO[bytes], *, transport: Transport) -> None:
     if any("value" not in header for header in sink.headers):
         raise FetchError(f"unable to parse HTTP header: one without a value, for {shown(url)}")
     if url:
-        if transport.offline and needs_network(url):
-            raise NeedsNetworkError(f"resource requires networking: {shown(url)}")
+        transport.require_reach(url)
         module = parts.FETCHERS.get(scheme_of(url))
         if module is None:
             raise FetchError(f"unsupported source scheme: {shown(url)}")

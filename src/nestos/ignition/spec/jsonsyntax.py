@@ -7,14 +7,15 @@ whether a text is JSON. This module looks for the fault once it is known that th
 from __future__ import annotations
 
 import re
+from functools import cache
 
-_SPACE = re.compile(rb"[ \t\r\n]*")
-_PLAIN = re.compile(rb'(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4})*')
-_HEX = re.compile(rb"[0-9A-Fa-f]{0,4}")
+_SPACE = rb"[ \t\r\n]*"
+_PLAIN = rb'(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4})*'
+_HEX = rb"[0-9A-Fa-f]{0,4}"
 _NUMBER = (
-    (re.compile(rb"-?"), re.compile(rb"0|[1-9][0-9]*"), "in numeric literal"),
-    (re.compile(rb"\."), re.compile(rb"[0-9]+"), "after decimal point in numeric literal"),
-    (re.compile(rb"[eE][+-]?"), re.compile(rb"[0-9]+"), "in exponent of numeric literal"),
+    (rb"-?", rb"0|[1-9][0-9]*", "in numeric literal"),
+    (rb"\.", rb"[0-9]+", "after decimal point in numeric literal"),
+    (rb"[eE][+-]?", rb"[0-9]+", "in exponent of numeric literal"),
 )
 """The parts of a number: what begins each, what must follow, and what to say if it does not."""
 
@@ -54,8 +55,12 @@ def _refuse(data: bytes, at: int, context: str) -> SyntaxFaultError:
     return SyntaxFaultError(f"invalid character {_quoted(data[at])} {context}", at + 1)
 
 
-def _end(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
-    match = pattern.match(data, at)
+_pattern = cache(re.compile)
+"""Compiled when it is wanted, which most texts never do."""
+
+
+def _end(pattern: bytes, data: bytes, at: int) -> int:
+    match = _pattern(pattern).match(data, at)
     return match.end() if match else at
 
 
@@ -73,7 +78,7 @@ def _text(data: bytes, at: int) -> int:
 
 def _number(data: bytes, at: int) -> int:
     for start, rest, context in _NUMBER:
-        begun = start.match(data, at)
+        begun = _pattern(start).match(data, at)
         if begun is None:
             continue
         end = _end(rest, data, begun.end())

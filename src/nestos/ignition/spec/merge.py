@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from nestos.ignition.spec.model import Config
 from nestos.ignition.spec.schema import Items, Object, Shape, Value
 from nestos.ignition.spec.versions import NEWEST
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Config
 
 
 def merged(parent: Config, child: Config) -> Config:
@@ -15,7 +17,7 @@ def merged(parent: Config, child: Config) -> Config:
     Where both say something the child wins. Entries of keyed lists merge in the parent's position, new ones follow;
     other lists are joined. An entry that the child has in another list of the same key space replaces the parent's.
     """
-    return cast(Config, _merged(NEWEST.config, cast(Value, parent), cast(Value, child)))
+    return cast("Config", _merged(NEWEST.config, cast(Value, parent), cast(Value, child)))
 
 
 def _merged(shape: Shape, parent: Any, child: Any) -> Any:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from nestos.base.report import Finding, Report, Severity
 from nestos.ignition.spec.jsontext import JsonError, decode, position, tree
-from nestos.ignition.spec.model import Config
 from nestos.ignition.spec.reading import Misfit, Reader, refused
 from nestos.ignition.spec.schema import TEXT, Object, Place, Value, check, check_duplicates
 from nestos.ignition.spec.versions import NEWEST, NEWEST_STABLE, VERSIONS, Version, canonical, find, translated
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Config
 
 _STUB = Object(
     name="versionStub",
@@ -103,7 +105,7 @@ def _parsed(raw: object, version: Version, text: _Text) -> Parsed:
     if report.is_fatal:
         return Parsed(config=None, report=report, version=version.name)
     config = translated(config, origin=version)
-    return Parsed(config=cast(Config, config), report=report, version=version.name)
+    return Parsed(config=cast("Config", config), report=report, version=version.name)
 
 
 def validate(config: Config) -> Report:

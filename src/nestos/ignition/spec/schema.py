@@ -34,7 +34,7 @@ class Traits:
     may_be_left_out: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Place:
     """Where a rule is at work: it reports relative to ``path``."""
 
@@ -67,7 +67,7 @@ NUMBER = Scalar(int)
 FLAG = Scalar(bool)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Items:
     """A list. ``key`` tells entries apart for merging and duplicates; without one, entries only pile up.
 
@@ -84,7 +84,7 @@ NODE_FIELDS = ("group", "overwrite", "path", "user")
 """What files, directories and links have in common. These fields come before the others."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Object:
     """A JSON object. The lists named in one group of ``shared`` have one key space together.
 

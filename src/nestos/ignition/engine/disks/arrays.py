@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nestos.ignition.engine.disks import devices
 from nestos.ignition.engine.disks.filesystems import comes_later
 from nestos.ignition.engine.disks.survey import Survey, execute
 from nestos.ignition.engine.job import Job
-from nestos.ignition.spec.model import Raid
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Raid
 
 LEAST_DEVICES: Mapping[str, int] = {
     **dict.fromkeys(("raid4", "4", "raid5", "5", "raid10", "10"), 2),
@@ -70,7 +73,7 @@ def _check_count(plan: Survey, key: str, array: Raid) -> None:
 
 def _check_members(plan: Survey, key: str, array: Raid) -> None:
     now = [name for name in array.get("devices", []) if not comes_later(plan, name)]
-    if now and not plan.problems:
+    if now:
         with plan.noting(f"{key}.devices", array["name"]):
             devices.wait(plan.job, now, keys=[f"{key}.devices"] * len(now))
     for name in now:

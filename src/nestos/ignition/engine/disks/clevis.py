@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nestos.base.errors import NestosError
 from nestos.ignition.engine.disks.survey import Survey, execute
 from nestos.ignition.engine.job import Job
 from nestos.ignition.engine.transport import Transport, fetch_bytes, shown
-from nestos.ignition.spec.model import Clevis, Luks
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Clevis, Luks
 
 _SHARING = "sss"
 _TPM_PLACE = "TPM2TOOLS_TCTI"

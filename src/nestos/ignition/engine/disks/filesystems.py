@@ -8,13 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nestos.base.errors import NestosError
 from nestos.ignition.engine.disks import devices
 from nestos.ignition.engine.disks.signatures import Signature, signature_of
 from nestos.ignition.engine.disks.survey import StorageError, Survey, execute, sentence
 from nestos.ignition.engine.job import Job
-from nestos.ignition.spec.model import Filesystem
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Filesystem
 
 NONE, VIRTIOFS = "none", "virtiofs"
 _DASH_OF_FAT = 4  # A1B2-C3D4, of which mkfs.fat takes only the digits
@@ -118,13 +121,14 @@ def survey(plan: Survey, filesystems: Sequence[Filesystem]) -> None:
     ]
     if not entries:
         return
+    before = len(plan.problems)
     for program in ("blkid", "wipefs"):
         plan.need(program, entries[0].key)
     for entry in entries:
         maker = MAKERS.get(entry.wanted.get("format", ""))
         if maker is not None:
             plan.need(maker.program, f"{entry.key}.format")
-    if plan.problems:
+    if len(plan.problems) > before:
         return
     later = [entry for entry in entries if comes_later(plan, entry.device)]
     now = [entry for entry in entries if entry not in later]
@@ -142,11 +146,11 @@ def survey(plan: Survey, filesystems: Sequence[Filesystem]) -> None:
 
 
 def comes_later(plan: Survey, device: str) -> bool:
-    """True if ``device`` will be there, or be what it will be, only after an earlier step."""
-    if not plan.steps:
-        return False
+    """True if ``device`` will be there, or be what it will be, only after an earlier step; or could have been."""
     found = devices.real(device)
-    if found is None or found in plan.rewritten:
+    if found is None:
+        return bool(plan.steps or plan.problems)
+    if found in plan.rewritten:
         return True
     return plan.new_names and Path(device).is_relative_to(plan.job.machine.top / "dev/disk")
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import stat
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nestos.base.errors import CommandError, NestosError
 from nestos.ignition.engine.disks.survey import StorageError, execute, sentence
 from nestos.ignition.engine.job import Job
-from nestos.ignition.spec.model import Filesystem
-from nestos.ignition.spec.rules.paths import depth
+from nestos.ignition.spec.paths import depth
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Filesystem
 
 _UNMOUNTED = ("", "swap", "none")
 _DIRECTORY_MODE = 0o755

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nestos.base.errors import CommandError
 from nestos.ignition.engine.disks import devices, sgdisk
@@ -22,7 +23,9 @@ from nestos.ignition.engine.disks.table import (
     with_extents,
 )
 from nestos.ignition.engine.job import Job
-from nestos.ignition.spec.model import Disk
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Disk
 
 _UNREADABLE = (2, 3)  # sgdisk's exit codes for a damaged table, and for one that is no GPT
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import binascii
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nestos.ignition.engine.disks.survey import StorageError, Survey, execute
 from nestos.ignition.engine.job import Job
-from nestos.ignition.spec.model import Luks
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Luks
 
 _REPOSITORY = "etc/zkey/repository"
 _COMMON_FILE = "etc/luks/cex.key"  # comes with the image: what it protects is worth nothing without the card

@@ -9,9 +9,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from nestos.ignition.engine.disks.survey import StorageError
-from nestos.ignition.spec.model import Partition
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Partition
 
 _MIB = 1024 * 1024
 _LIBRARY_SECTOR_BYTES = 512  # libblkid's unit, whatever the disk's own sectors are

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nestos.ignition.engine.disks import clevis, devices, secure_keys
 from nestos.ignition.engine.disks.filesystems import comes_later
@@ -21,7 +22,9 @@ from nestos.ignition.engine.disks.signatures import Signature, signature_of
 from nestos.ignition.engine.disks.survey import StorageError, Survey, execute, sentence
 from nestos.ignition.engine.job import Job
 from nestos.ignition.engine.transport import Transport, fetch_bytes
-from nestos.ignition.spec.model import Luks
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Luks
 
 _RANDOM_BYTES = 4096
 _KEY_MODE = 0o400

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from nestos.base.errors import NestosError
 from nestos.ignition.engine.disks import arrays, filesystems, partitions, volumes
 from nestos.ignition.engine.disks.devices import make_aliases
 from nestos.ignition.engine.disks.survey import StorageError, Survey
 from nestos.ignition.engine.job import Job
-from nestos.ignition.spec.model import Storage
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Storage
 
 _PARTLY = "the steps before it were carried out and stay; mend the cause and start again"
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from nestos.base.errors import StateError
 from nestos.ignition.engine.files.place import Places, status
 from nestos.ignition.engine.job import Job, State
 from nestos.ignition.spec.dataurl import decode
-from nestos.ignition.spec.model import Clevis, Luks
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Clevis, Luks
 
 CRYPTTAB = "/etc/crypttab"
 KEYS = "/etc/luks"

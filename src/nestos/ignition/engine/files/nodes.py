@@ -8,14 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 from nestos.base.errors import NestosError
 from nestos.ignition.engine.files.accounts import group_id, user_id
 from nestos.ignition.engine.files.place import UNCHANGED, OccupiedError, Places, remove, status
 from nestos.ignition.engine.job import Job
 from nestos.ignition.engine.transport import Transport, fetch
-from nestos.ignition.spec.model import Directory, File, Link, Node, NodeOwner, Storage
-from nestos.ignition.spec.rules.paths import cleaned
+from nestos.ignition.spec.paths import cleaned
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Directory, File, Link, Node, NodeOwner, Storage
 
 _FILE_MODE = 0o644
 _DIRECTORY_MODE = 0o755

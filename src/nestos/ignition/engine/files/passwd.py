@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from nestos.base.errors import NestosError
 from nestos.ignition.engine import parts
 from nestos.ignition.engine.files.accounts import Account, find_group, find_user
 from nestos.ignition.engine.files.place import Places
 from nestos.ignition.engine.job import Job
-from nestos.ignition.spec.model import Group, Passwd, User
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Group, Passwd, User
 
 _LOCKED = "*"  # no password matches it: crypt(5)
 _FRAGMENT_VARIABLE = "IGNITION_WRITE_AUTHORIZED_KEYS_FRAGMENT"

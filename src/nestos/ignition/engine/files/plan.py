@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nestos.ignition.engine.files.accounts import find_group, find_user
 from nestos.ignition.engine.files.nodes import Work, Writer
@@ -12,7 +12,9 @@ from nestos.ignition.engine.files.place import status
 from nestos.ignition.engine.files.units import preset_lines
 from nestos.ignition.engine.job import Job
 from nestos.ignition.engine.transport import shown
-from nestos.ignition.spec.model import Config, Group, Node, Passwd, Systemd, User
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Config, Group, Node, Passwd, Systemd, User
 
 
 def sentences(job: Job, config: Config, writer: Writer) -> list[str]:

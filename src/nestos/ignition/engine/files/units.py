@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nestos.base.errors import CommandError
 from nestos.ignition.engine.files.place import Places, remove, status
 from nestos.ignition.engine.job import Job
-from nestos.ignition.spec.model import Systemd, Unit
-from nestos.ignition.spec.rules.systemd import UNIT_FOLDER
 
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Systemd, Unit
+
+UNIT_FOLDER = "/etc/systemd/system/"
 PRESET = "/etc/systemd/system-preset/20-ignition.preset"
 _MODE = 0o644
 _MASKED = "/dev/null"

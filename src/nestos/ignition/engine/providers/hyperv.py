@@ -12,12 +12,14 @@ import struct
 from binascii import b2a_base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from nestos.ignition.engine.job import Job
 from nestos.ignition.engine.providers.sources.kernel import require_module
 from nestos.ignition.engine.transport import FetchError, Transport
-from nestos.ignition.spec.model import File
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import File
 
 DEVICE = "/dev/vmbus/hv_kvp"
 _DRIVER = "/sys/bus/vmbus/drivers/hv_utils"

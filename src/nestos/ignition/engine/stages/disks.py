@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from nestos.ignition.engine import parts
 from nestos.ignition.engine.job import Job
-from nestos.ignition.spec.model import Storage
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Storage
 
 
 def run(job: Job) -> None:

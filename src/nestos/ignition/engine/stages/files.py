@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from nestos.base.errors import NestosError
 from nestos.ignition.engine.files import selinux
@@ -16,7 +17,9 @@ from nestos.ignition.engine.files.result import write_result
 from nestos.ignition.engine.files.units import write_units
 from nestos.ignition.engine.job import Job
 from nestos.ignition.engine.transport import Transport
-from nestos.ignition.spec.model import Config, Passwd
+
+if TYPE_CHECKING:
+    from nestos.ignition.spec.model import Config, Passwd
 
 
 class ObstacleError(NestosError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nestos.ignition.spec.rules.paths import joined
+from nestos.ignition.spec.paths import joined
 from nestos.ignition.spec.schema import Place, Value
 
 _LARGEST_MODE = 0o7777

@@ -2,28 +2,8 @@
 
 from __future__ import annotations
 
-import posixpath
-import re
-
+from nestos.ignition.spec.paths import path_problem
 from nestos.ignition.spec.schema import Place, Value
-
-
-def cleaned(path: str) -> str:
-    """``path`` in its shortest form, as Go's ``path.Clean``: that, unlike POSIX, gives two leading slashes no meaning.
-
-    >>> cleaned("//a/../b/")
-    '/b'
-    """
-    return posixpath.normpath(re.sub("^/+", "/", path)) if path else "."
-
-
-def path_problem(path: str) -> str:
-    """Why ``path`` is not an absolute path in its shortest form; empty where it is one."""
-    if not path:
-        return "path not specified"
-    if not path.startswith("/"):
-        return "path not absolute"
-    return "" if cleaned(path) == path else "path is not fully simplified"
 
 
 def path(value: Value, place: Place) -> None:
@@ -38,14 +18,3 @@ def check_path(text: str, place: Place, *below: str | int) -> None:
     problem = path_problem(text)
     if problem:
         place.error(problem, *below)
-
-
-def joined(path: str, target: str) -> str:
-    """``target`` as seen from ``path``: absolute as it is, relative below it, in its shortest form."""
-    parts = [target] if target.startswith("/") else [part for part in (path, target) if part]
-    return cleaned("/".join(parts)) if parts else ""
-
-
-def depth(path: str) -> int:
-    """How many elements ``path`` has."""
-    return len([part for part in path.split("/") if part])

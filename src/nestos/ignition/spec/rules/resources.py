@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from nestos.ignition.spec.rules.urls import parsed, scheme_of, url_problem
+from nestos.ignition.spec.rules.urls import url_problem
 from nestos.ignition.spec.schema import Place, Rule, Value
-
-__all__ = ["authority", "header", "proxy", "reference", "resource", "scheme_of", "sourced", "verification"]
+from nestos.ignition.spec.urls import parsed
 
 
 def resource(value: Value, place: Place) -> None:

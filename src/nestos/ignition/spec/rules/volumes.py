@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from nestos.ignition.spec.jsontext import JsonError, decode
-from nestos.ignition.spec.rules.paths import check_path, path_problem
-from nestos.ignition.spec.rules.urls import parsed, url_problem
+from nestos.ignition.spec.paths import path_problem
+from nestos.ignition.spec.rules.paths import check_path
+from nestos.ignition.spec.rules.urls import url_problem
 from nestos.ignition.spec.schema import Place, Value
+from nestos.ignition.spec.urls import parsed
 
 _LONGEST_LABEL = {"ext4": 16, "btrfs": 256, "xfs": 12, "swap": 15, "vfat": 11}
 _WITHOUT_SPARES = ("linear", "raid0", "0", "stripe")
