@@ -105,6 +105,7 @@ def test_a_url_that_needs_a_network_leaves_only_the_wish_for_one(machine: Bench)
     assert not machine.cache.exists()
     assert "secret" not in machine.said
     assert "token" not in machine.said
+    assert "CRITICAL" not in machine.said
 
 
 def test_contents_that_need_a_network_leave_the_wish_and_the_config(machine: Bench) -> None:

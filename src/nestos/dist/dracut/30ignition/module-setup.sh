@@ -17,8 +17,11 @@ has() {
 }
 
 installkernel() {
-    # Where QEMU hands a config over. Built in on some kernels.
-    hostonly='' instmods qemu_fw_cfg
+    # Where platforms hand a config over. Built in on some kernels, and not there on others.
+    hostonly='' instmods qemu_fw_cfg virtio_blk hv_utils vboxguest vmur mlxbf_bootctl \
+        vsock vmw_vsock_virtio_transport vmw_vsock_vmci_transport
+    # Config drives.
+    hostonly='' instmods sr_mod isofs udf vfat nls_cp437 nls_iso8859-1 nls_ascii
     # What the disks stage makes and the mount stage mounts, where there are the programs that make it.
     hostonly='' instmods virtiofs
     has mkfs.xfs && hostonly='' instmods xfs
@@ -87,6 +90,8 @@ install() {
     done <<< "$files"
 
     inst_multiple modprobe useradd usermod userdel groupadd groupmod groupdel || return 1
+    # On the platforms that have them.
+    inst_multiple -o vmware-rpctool vmur chccwdev cio_ignore
     install_disk_programs || return 1
 
     for file in /etc/ssl/certs/ca-certificates.crt /usr/etc/ssl/certs/ca-certificates.crt \
