@@ -242,3 +242,26 @@ def test_a_device_that_cannot_be_read_is_not_taken_for_empty(blocks: Blocks) -> 
 
     with pytest.raises(StorageError, match=r"cannot be found out: .*Input/output error"):
         signature_of(blocks.job({}), device)
+
+
+def test_what_an_earlier_problem_keeps_from_being_made_is_not_waited_for_and_other_problems_are_told(
+    blocks: Blocks,
+) -> None:
+    disk, other = blocks.disk("sda"), holds(blocks, "sdb", "xfs")
+    storage = {
+        "disks": [{"device": disk, "partitions": [{"number": 1}]}],
+        "raid": [{"name": "x", "level": "raid1", "devices": [blocks.device("sda1")]}],
+        "luks": [{"name": "x", "device": blocks.device("sda1")}],
+        "filesystems": [{"device": blocks.device("sda1"), "format": "ext4"}, {"device": other, "format": "ext4"}],
+    }
+    programs = ("partx", "blkid", "wipefs", "mkfs.ext4", "mdadm", "cryptsetup")
+
+    with pytest.raises(StorageError) as caught:
+        blocks.run(storage, programs=programs)
+
+    assert [line.split(" (")[0] for line in str(caught.value).splitlines()] == [
+        "2 problems:",
+        "- $.storage.disks.0: the program sgdisk is missing from this system; it is in Debian's package gdisk",
+        "- $.storage.filesystems.1",
+    ]
+    assert blocks.bench.clock.monotonic() == 0
