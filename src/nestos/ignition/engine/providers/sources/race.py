@@ -105,7 +105,7 @@ def won(job: Job, contenders: Sequence[Contender], *, within_seconds: float = 0.
             except NotYetError:
                 continue
             except (FetchError, NetworkError) as error:
-                job.log.error(f"failed to fetch config from {contender.name}: {error}")  # noqa: TRY400 - not logging's
+                job.log.warning(f"failed to fetch config from {contender.name}: {error}")
                 left.remove(contender)
             else:
                 job.log.debug(f"got configuration from: {contender.name}")
