@@ -187,19 +187,34 @@ def _marks(entry: Fields) -> Marks:
     marks = entry.optional("metadata")
     if marks is None:
         return Marks(version=entry.text("version", is_empty_allowed=False))
-    rollout = marks.optional("rollout")
     return Marks(
         version=entry.text("version", is_empty_allowed=False),
         barrier=_reason(marks, "barrier"),
         deadend=_reason(marks, "deadend"),
-        rollout=Rollout(
-            start_epoch=rollout.signed("start_epoch"),
-            start_percentage=rollout.share("start_percentage"),
-            duration_minutes=rollout.unsigned("duration_minutes"),
-        )
-        if rollout
-        else None,
+        rollout=read_rollout(marks, "rollout"),
     )
+
+
+def read_rollout(marks: Fields, name: str) -> Rollout | None:
+    """The rollout that is the member ``name``, or none; findings go to the document's report."""
+    rollout = marks.optional(name)
+    if rollout is None:
+        return None
+    return Rollout(
+        start_epoch=rollout.signed("start_epoch"),
+        start_percentage=rollout.share("start_percentage"),
+        duration_minutes=rollout.unsigned("duration_minutes"),
+    )
+
+
+def rollout_document(rollout: Rollout) -> dict[str, object]:
+    """The rollout as a JSON value."""
+    document = {
+        "start_epoch": rollout.start_epoch,
+        "start_percentage": rollout.start_percentage,
+        "duration_minutes": rollout.duration_minutes,
+    }
+    return {name: value for name, value in document.items() if value is not None}
 
 
 def _reason(marks: Fields, name: str) -> str | None:
@@ -222,12 +237,7 @@ def _release_document(entry: IndexedRelease) -> dict[str, object]:
 def _marks_document(marks: Marks) -> dict[str, object]:
     document: dict[str, object] = {}
     if marks.rollout is not None:
-        rollout = {
-            "start_epoch": marks.rollout.start_epoch,
-            "start_percentage": marks.rollout.start_percentage,
-            "duration_minutes": marks.rollout.duration_minutes,
-        }
-        document["rollout"] = {name: value for name, value in rollout.items() if value is not None}
+        document["rollout"] = rollout_document(marks.rollout)
     for name, reason in (("barrier", marks.barrier), ("deadend", marks.deadend)):
         if reason is not None:
             document[name] = {"reason": reason}

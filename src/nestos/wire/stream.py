@@ -107,7 +107,7 @@ def render(stream: Stream) -> str:
             "architectures": {
                 name: {
                     "artifacts": {
-                        platform: {"release": held.release, "formats": _formats_document(held.formats)}
+                        platform: {"release": held.release, "formats": formats_document(held.formats)}
                         for platform, held in one.artifacts.items()
                     },
                     **({"images": dict(one.images)} if one.images else {}),
@@ -145,7 +145,7 @@ def render_release(release: ReleaseMetadata) -> str:
                 name: {
                     "commit": one.commit,
                     "media": {
-                        platform: {"artifacts": _formats_document(formats)} for platform, formats in one.media.items()
+                        platform: {"artifacts": formats_document(formats)} for platform, formats in one.media.items()
                     },
                 }
                 for name, one in release.architectures.items()
@@ -159,7 +159,7 @@ def _architecture(one: Fields) -> StreamArchitecture:
     return StreamArchitecture(
         artifacts={
             name: PlatformArtifacts(
-                release=artifacts.nested(name).text("release"), formats=_formats(artifacts.nested(name), "formats")
+                release=artifacts.nested(name).text("release"), formats=read_formats(artifacts.nested(name), "formats")
             )
             for name in artifacts.names()
         },
@@ -172,11 +172,12 @@ def _release_architecture(one: Fields) -> ReleaseArchitecture:
     names = [name for name in media.names() if media.has(name)] if media else []
     return ReleaseArchitecture(
         commit=one.text("commit", is_empty_allowed=False),
-        media={name: _formats(media.nested(name), "artifacts") for name in names} if media else {},
+        media={name: read_formats(media.nested(name), "artifacts") for name in names} if media else {},
     )
 
 
-def _formats(platform: Fields, key: str) -> Formats:
+def read_formats(platform: Fields, key: str) -> Formats:
+    """The formats below the member ``key``; findings go to the document's report."""
     formats = platform.nested(key)
     found = {}
     for name in formats.names():
@@ -198,7 +199,8 @@ def _artifact(one: Fields) -> Artifact:
     return artifact
 
 
-def _formats_document(formats: Formats) -> dict[str, object]:
+def formats_document(formats: Formats) -> dict[str, object]:
+    """The formats as a JSON value."""
     return {
         name: {part: _artifact_document(held[part]) for part in PARTS if part in held} for name, held in formats.items()
     }

@@ -1,0 +1,271 @@
+"""A stream's releases and what may be done to them. Pure: every operation takes a stream and returns the next one.
+
+This is the truth that the published formats are made of (``nestos.updates.publication``). Times are whole seconds since
+1970 in UTC. Operations raise ``StateError`` where the release is not in a state for them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from nestos.base.errors import InputError, StateError
+from nestos.base.report import nearest
+from nestos.updates import graph
+from nestos.wire.releases import Rollout
+from nestos.wire.stream import Formats
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,127}")
+_CHECKSUM = re.compile(r"[0-9a-f]{64}")
+_MINUTE = 60
+_MOST_MINUTES = 60 * 24 * 366
+
+
+class Phase(StrEnum):
+    """Where a release stands."""
+
+    DRAFT = "draft"
+    """Known here only; may be changed and dropped."""
+    PUBLISHED = "published"
+    WITHDRAWN = "withdrawn"
+    """No node is led to it any more; nodes that run it are still led on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """A release for one architecture."""
+
+    commit: str = ""
+    """Checksum of the OSTree commit, hexadecimal; empty where there is only an image."""
+    image: str = ""
+    """Container image with its tag; empty: none."""
+    digest_ref: str = ""
+    """The same with its digest; empty: none."""
+    artifacts: Mapping[str, Formats] = field(default_factory=dict)
+    """By platform."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """One release of a stream."""
+
+    version: str
+    phase: Phase = Phase.DRAFT
+    created: int
+    published: int = 0
+    builds: Mapping[str, Build] = field(default_factory=dict)
+    """By architecture."""
+    rollout: Rollout | None = None
+    paused: Rollout | None = None
+    """While ``rollout`` is held: how it goes on; none: it is not paused."""
+    barrier: str | None = None
+    deadend: str | None = None
+    withdrawn: str = ""
+    """Why it was withdrawn."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """A stream's releases: the published and withdrawn ones in the order of their publication, then drafts."""
+
+    name: str
+    releases: tuple[Release, ...] = ()
+
+    def require(self, version: str) -> Release:
+        """The release, whatever its phase. Raises ``InputError`` naming the nearest one."""
+        for release in self.releases:
+            if release.version == version:
+                return release
+        known = [release.version for release in self.releases]
+        raise InputError(f'{self.name} has no release "{version}"{nearest(version, known)}')
+
+    def listed(self) -> tuple[Release, ...]:
+        """Without the drafts."""
+        return tuple(release for release in self.releases if release.phase is not Phase.DRAFT)
+
+    def changed(self, release: Release) -> Stream:
+        """With ``release`` in the place of the one of its version."""
+        return replace(self, releases=tuple(release if r.version == release.version else r for r in self.releases))
+
+
+def check_name(name: str, *, what: str) -> str:
+    """The name itself. Raises ``InputError`` if it could not be a part of a path and of a URL."""
+    if not _NAME.fullmatch(name):
+        raise InputError(f'"{name}" is not usable as {what}: letters, digits and . _ + ~ - only, at most 128')
+    return name
+
+
+def create(stream: Stream, version: str, builds: Mapping[str, Build], *, now: int) -> Stream:
+    """A draft, or more architectures and artifacts for one. Raises ``StateError`` once it is published."""
+    check_name(version, what="version")
+    for architecture, build in builds.items():
+        check_name(architecture, what="architecture")
+        if build.commit and not _CHECKSUM.fullmatch(build.commit):
+            raise InputError(f'"{build.commit}" is no commit: 64 hexadecimal digits')
+    known = next((release for release in stream.releases if release.version == version), None)
+    if known is None:
+        release = Release(version=version, created=now, builds=dict(builds))
+        return replace(stream, releases=(*stream.releases, release))
+    if known.phase is not Phase.DRAFT:
+        raise StateError(f"{version} is {known.phase} and changes no more", hint="make a release of another version")
+    merged = {name: _merged(known.builds.get(name, Build()), build) for name, build in builds.items()}
+    return stream.changed(replace(known, builds={**known.builds, **merged}))
+
+
+def publish(stream: Stream, version: str, *, now: int) -> Stream:
+    """Makes a draft the newest release. No node is led to it before its rollout."""
+    release = stream.require(version)
+    if release.phase is not Phase.DRAFT:
+        raise StateError(f"{version} is {release.phase} already")
+    lacking = [name for name, build in release.builds.items() if not build.commit and not build.digest_ref]
+    if not release.builds or lacking:
+        raise StateError(f"{version} has no commit{' for ' + ', '.join(lacking) if lacking else ''}")
+    published = replace(release, phase=Phase.PUBLISHED, published=now)
+    drafts = tuple(r for r in stream.releases if r.phase is Phase.DRAFT and r.version != version)
+    return replace(stream, releases=(*stream.listed(), published, *drafts))
+
+
+def rollout(
+    stream: Stream,
+    version: str,
+    *,
+    now: int,
+    start: int | None = None,
+    start_percentage: float | None = None,
+    duration_minutes: int,
+) -> Stream:
+    """Hands the release out from ``start`` (now), over ``duration_minutes`` (0: to every node at once).
+
+    A rollout under way goes on from the share it has reached, faster or slower, unless a share is given. Older
+    rollouts that a finished newer one has made needless end.
+    """
+    release = _published(stream, version)
+    if start_percentage is not None and not 0 <= start_percentage <= 1:
+        raise InputError(f"a share of {start_percentage} is not from 0.0 to 1.0")
+    if not 0 <= duration_minutes <= _MOST_MINUTES:
+        raise InputError(f"a rollout of {duration_minutes} minutes is not from none to a year")
+    share = start_percentage
+    if share is None:
+        share = graph.throttle(release.rollout, now=now) if release.rollout else 0.0
+    wanted = Rollout(
+        start_epoch=now if start is None else start,
+        start_percentage=1.0 if duration_minutes == 0 else share,
+        duration_minutes=duration_minutes or None,
+    )
+    return _settled(stream.changed(replace(release, rollout=wanted, paused=None)), now=now)
+
+
+def pause(stream: Stream, version: str, *, now: int) -> Stream:
+    """Holds the rollout at the share it has reached. Nodes of wariness 0 go on getting the release: see withdraw."""
+    release = _published(stream, version)
+    if release.rollout is None:
+        raise StateError(f"{version} is not being rolled out")
+    if release.paused is not None:
+        raise StateError(f"the rollout of {version} is paused already")
+    if graph.is_over(release.rollout, now=now):
+        raise StateError(
+            f"the rollout of {version} is over: every node may have it", hint="see: nestos release withdraw"
+        )
+    if release.rollout.duration_minutes is None:
+        raise StateError(f"the rollout of {version} does not advance by itself")
+    start = release.rollout.start_epoch or 0
+    share, later = 0.0, release.rollout
+    if now >= start:
+        share = graph.throttle(release.rollout, now=now)
+        seconds = start + max(release.rollout.duration_minutes, 1) * _MINUTE - now
+        later = Rollout(start_epoch=now, start_percentage=share, duration_minutes=max(-(-seconds // _MINUTE), 1))
+    held = Rollout(start_epoch=now, start_percentage=share)
+    return stream.changed(replace(release, rollout=held, paused=later))
+
+
+def resume(stream: Stream, version: str, *, now: int) -> Stream:
+    """Lets a paused rollout go on from its share, in the time that was left."""
+    release = _published(stream, version)
+    if release.paused is None:
+        raise StateError(f"the rollout of {version} is not paused")
+    going = replace(release.paused, start_epoch=max(now, release.paused.start_epoch or 0))
+    return stream.changed(replace(release, rollout=going, paused=None))
+
+
+def barrier(stream: Stream, version: str, *, reason: str | None) -> Stream:
+    """Makes the release one that no node jumps over; none as ``reason``: no longer."""
+    return stream.changed(replace(_published(stream, version), barrier=reason))
+
+
+def deadend(stream: Stream, version: str, *, reason: str | None) -> Stream:
+    """Makes the release one that no way leads away from, and says why; none as ``reason``: no longer."""
+    release = stream.require(version)
+    if release.phase is Phase.DRAFT:
+        raise StateError(f"{version} is not published yet")
+    return stream.changed(replace(release, deadend=reason))
+
+
+def withdraw(stream: Stream, version: str, *, reason: str) -> Stream:
+    """Takes a release back: no node is led to it, whatever its wariness; a draft is dropped."""
+    release = stream.require(version)
+    if release.phase is Phase.WITHDRAWN:
+        raise StateError(f"{version} is withdrawn already: {release.withdrawn}")
+    if release.phase is Phase.DRAFT:
+        return replace(stream, releases=tuple(r for r in stream.releases if r.version != version))
+    if not reason:
+        raise InputError("a reason is needed: operators of nodes that have the release will ask")
+    gone = replace(release, phase=Phase.WITHDRAWN, withdrawn=reason, rollout=None, paused=None, barrier=None)
+    return stream.changed(gone)
+
+
+def describe_rollout(release: Release, *, now: int) -> str:
+    """How far the rollout is, for people."""
+    if release.rollout is None:
+        return "no rollout"
+    share = f"{graph.throttle(release.rollout, now=now):.0%}"
+    if release.paused is not None:
+        return f"paused at {share}"
+    start = release.rollout.start_epoch or 0
+    if now < start:
+        return f"begins in {_span(start - now)}"
+    if graph.is_over(release.rollout, now=now):
+        return "every node"
+    if release.rollout.duration_minutes is None:
+        return f"held at {share}"
+    return f"{share}, every node in {_span(start + release.rollout.duration_minutes * _MINUTE - now)}"
+
+
+def _span(seconds: int) -> str:
+    minutes = max(seconds // _MINUTE, 1)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _published(stream: Stream, version: str) -> Release:
+    release = stream.require(version)
+    if release.phase is not Phase.PUBLISHED:
+        raise StateError(f"{version} is {'not published yet' if release.phase is Phase.DRAFT else release.phase}")
+    return release
+
+
+def _merged(old: Build, new: Build) -> Build:
+    artifacts = {name: dict(formats) for name, formats in old.artifacts.items()}
+    for platform, formats in new.artifacts.items():
+        held = artifacts.setdefault(platform, {})
+        for name, parts in formats.items():
+            held[name] = {**held.get(name, {}), **parts}
+    return Build(
+        commit=new.commit or old.commit,
+        image=new.image or old.image,
+        digest_ref=new.digest_ref or old.digest_ref,
+        artifacts=artifacts,
+    )
+
+
+def _settled(stream: Stream, *, now: int) -> Stream:
+    """Without the rollouts older than the newest finished one: nobody needs them, and edges grow by their square."""
+    over = [r.version for r in stream.listed() if r.rollout is not None and graph.is_over(r.rollout, now=now)]
+    if not over:
+        return stream
+    older = True
+    kept = []
+    for release in stream.releases:
+        older = older and release.version != over[-1]
+        kept.append(replace(release, rollout=None, paused=None) if older else release)
+    return replace(stream, releases=tuple(kept))
