@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import json
 import struct
 import zlib
 from urllib.parse import quote
 
-from nestos.base.report import Finding
+from nestos.base.report import Finding, Report
 from nestos.butane.local_files import LocalFileError
 from nestos.butane.place import Key
+from nestos.butane.rendering import short
 from nestos.butane.schema import ALWAYS, ListOf, Scalar, Table, key
-from nestos.butane.site import Check, Site
+from nestos.butane.site import Check, Object, Site
 
 TOO_MANY_SOURCES = "only one of the following can be set: inline, local, source"
 UNKNOWN_IGNITION = "skipping validation for the merge/replace ignition config due to an unkown version"
@@ -81,12 +83,31 @@ def _without_place(finding: Finding) -> Finding:
 def embed(site: Site) -> None:
     """Hook of a resource: ``inline`` and ``local`` become the ``source``."""
     if "local" in site.values:
+        name = site.values["local"]
         try:
-            put_content(site, site.run.files.read(site.values["local"]), by="local")
+            written = site.run.files.read(name)
         except LocalFileError as error:
             site.error(str(error), "local")
+            return
+        content: bytes | None = written
+        if site.run.include is not None and site.source[:2] == ("ignition", "config") and name.endswith(".bu"):
+            content = _included(site, name, site.run.include(written))
+        if content is not None:
+            put_content(site, content, by="local")
     elif "inline" in site.values:
         put_content(site, site.values["inline"].encode(), by="inline")
+
+
+def _included(site: Site, name: str, outcome: tuple[Object | None, Report, str]) -> bytes | None:
+    """The text of a config that another one includes; its findings are told where it is included."""
+    config, report, problem = outcome
+    for finding in report:
+        site.run.add(finding.severity, f"{name}: {short(finding)}", (*site.source, "local"))
+    if config is not None:
+        return json.dumps(config, separators=(",", ":")).encode()
+    if not report.is_fatal:
+        site.error(f"{name}: {problem}", "local")
+    return None
 
 
 def put_content(site: Site, content: bytes, *, by: str) -> None:

@@ -18,6 +18,9 @@ Object = dict[str, Any]
 Inspect = Callable[[bytes, str], tuple[Iterable[Finding], str]]
 """Judges the text of an Ignition config that must be of a version: findings, and why it is none at all."""
 
+Include = Callable[[bytes], tuple[Object | None, Report, str]]
+"""Translates the text of another Butane config: the result, the findings, and why there is no result."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
@@ -42,6 +45,8 @@ class Run:
     level: Level
     files: LocalFiles
     inspect: Inspect | None = None
+    include: Include | None = None
+    """For versions in which a config can name other Butane configs."""
     report: Report = field(default_factory=Report)
     origins: dict[Path, Path] = field(default_factory=dict)
     is_merged: bool = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -35,6 +36,7 @@ NO_VARIANT = "error parsing variant; must be specified"
 BAD_VERSION = "error parsing version; must be a valid semver"
 INVALID_SOURCE = "source config is invalid"
 INVALID_RESULT = "config generated was invalid"
+TOO_DEEP = "configs include each other, or too deeply"
 STRICT = "the config produced warnings and strict was asked for"
 
 _REMOVED = {
@@ -49,6 +51,7 @@ _HEADER = Table(
 )
 _HEADER_LEVEL = Level(language=1, ignition="", types={"config": "config"})
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]*)?(\+[0-9A-Za-z.-]*)?")
+_DEEPEST_INCLUDE = 8
 _BASE_STEPS = (add_mount_units, add_trees, add_quadlets)
 
 
@@ -96,22 +99,50 @@ def translate(
     Never raises for what is in the text: every text ends in a report.
     """
     data = text.encode(errors="surrogatepass") if isinstance(text, str) else text
-    run = Run(level=_HEADER_LEVEL, files=LocalFiles(files_dir), inspect=inspect)
+    options = _Options(files_dir=files_dir, raw=raw, source=source, validate=validate, inspect=inspect)
+    outcome = _outcome(data, options)
+    if outcome.config is not None and strict and len(outcome.report):
+        return replace(outcome, config=None, problem=STRICT)
+    return outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    """What ``translate`` was asked for; ``depth`` counts the configs that include this one."""
+
+    files_dir: FilePath | None
+    raw: bool
+    source: str
+    validate: Validate | None
+    inspect: Inspect | None
+    depth: int = 0
+
+
+def _outcome(data: bytes, options: _Options) -> Translation:
+    run = Run(level=_HEADER_LEVEL, files=LocalFiles(options.files_dir), inspect=options.inspect)
     root: Node | None = None
     config: dict[str, Any] | None = None
     problem, is_wrapped = "", False
     try:
         root = _read(data)
         variant, name = _choose(root)
-        is_wrapped = variant.versions[name].operator is not None and not raw
+        version = variant.versions[name]
+        is_wrapped = version.operator is not None and not options.raw
+        run.level = variant.level(name)
+        run.include = partial(_include, options) if version.includes else None
         assert root is not None
-        config = _translate(run, root, variant, name, is_wrapped=is_wrapped, validate=validate)
+        config = _translate(run, root, version, is_wrapped=is_wrapped, validate=options.validate)
     except _RefusedError as refusal:
         problem = str(refusal)
-    report = _placed(run.report, root, source)
-    if not problem and strict and len(report):
-        config, problem = None, STRICT
+    report = _placed(run.report, root, options.source)
     return Translation(config=config, report=report, problem=problem, is_wrapped=is_wrapped)
+
+
+def _include(options: _Options, data: bytes) -> tuple[Object | None, Report, str]:
+    if options.depth == _DEEPEST_INCLUDE:
+        return None, Report(), TOO_DEEP
+    outcome = _outcome(data, replace(options, raw=True, source="", depth=options.depth + 1))
+    return outcome.config, outcome.report, outcome.problem
 
 
 def _read(data: bytes) -> Node | None:
@@ -144,16 +175,8 @@ def _choose(root: Node | None) -> tuple[Variant, str]:
 
 
 def _translate(
-    run: Run,
-    root: Node,
-    variant: Variant,
-    name: str,
-    *,
-    is_wrapped: bool,
-    validate: Validate | None,
+    run: Run, root: Node, version: Version, *, is_wrapped: bool, validate: Validate | None
 ) -> dict[str, Any]:
-    version = variant.versions[name]
-    run.level = variant.level(name)
     table = version.table
     try:
         values = decode(root, table, run.level)

@@ -78,7 +78,6 @@ class _Tree:
         try:
             names = sorted(os.listdir(file)) if is_folder else []  # noqa: PTH208 - names, not paths, are sorted
         except OSError as error:
-            yield file, below
             self._error(f"open {join(shown, below) if below else shown}: {reason(error)}")
             return
         yield file, below

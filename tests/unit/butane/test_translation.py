@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 
 from nestos.base.errors import InputError
 from nestos.base.report import Finding, Severity
-from nestos.butane import translate
+from nestos.butane import Translation, translate
 from nestos.butane.translation import BAD_VERSION, NO_VARIANT, STRICT
 from tests.unit.butane.source import nestos, told
 
@@ -150,6 +153,46 @@ def test_the_check_sees_the_finished_config_and_only_one_worth_checking() -> Non
     assert nestos("", validate=validate).config == {"ignition": {"version": "3.4.0"}}
     nestos("passwd: 3", validate=validate)
     assert seen == [{"ignition": {"version": "3.4.0"}}]
+
+
+INNER = "variant: nestos\nversion: 1.1.0\n"
+
+
+def merged(tmp_path: Path, inner: str, **options: Any) -> Translation:
+    (tmp_path / "inner.bu").write_text(inner)
+    body = "ignition: {config: {merge: [{local: inner.bu}]}}"
+    return nestos(body, version=options.pop("version", "1.2.0"), files_dir=tmp_path, **options)
+
+
+def test_a_butane_config_can_include_another(tmp_path: Path) -> None:
+    found = merged(tmp_path, INNER + "kernel_arguments: {should_exist: [a]}\n").require()
+    (entry,) = found["ignition"]["config"]["merge"]
+    assert entry["compression"] == ""
+    inner = json.loads(base64.b64decode(entry["source"].removeprefix("data:;base64,")))
+    assert inner == {"ignition": {"version": "3.4.0"}, "kernelArguments": {"shouldExist": ["a"]}}
+
+
+@pytest.mark.parametrize(
+    ("inner", "message"),
+    [
+        (INNER + "xyz: 1\n", "warning at {path}: inner.bu: warning at $.xyz, line 3 col 1: unused key xyz"),
+        (INNER + "passwd: 3\n", "error at {path}: inner.bu: yaml: unmarshal errors:"),
+        (
+            INNER.replace("1.1.0", "1.2.0") + "ignition: {config: {merge: [{local: inner.bu}]}}\n",
+            "error at {path}: inner.bu: error at ",
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_included_config_is_told_where_it_is_included(
+    tmp_path: Path, inner: str, message: str
+) -> None:
+    (found,) = told(merged(tmp_path, inner))
+    assert found.startswith(message.replace("{path}", "$.ignition.config.merge.0.local, line 3 col 37"))
+
+
+def test_where_configs_do_not_include_others_a_file_is_taken_as_it_is(tmp_path: Path) -> None:
+    (entry,) = merged(tmp_path, "{}", version="1.1.0").require()["ignition"]["config"]["merge"]
+    assert unquote(entry["source"]) == "data:,{}"
 
 
 SHARDS = st.sampled_from(

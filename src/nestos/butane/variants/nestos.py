@@ -45,6 +45,7 @@ VARIANT = Variant(
                 key("containers", ListOf(item=CONTAINER), "Containers that run as services.", sugar=True),
             ),
             rule=check_names,
+            includes=True,
             steps=(add_var, add_users_file, add_agent_settings, add_containers),
         ),
     },

@@ -39,6 +39,8 @@ class Version:
     """Paths of ``refused`` where a zero is not refused."""
     operator: Operator | None = None
     """Wraps the result in a MachineConfig for this operator."""
+    includes: bool = False
+    """Whether the local configs to merge may be Butane configs themselves."""
     compresses: bool = True
     """Whether embedded contents may be compressed."""
 
