@@ -91,6 +91,11 @@ class Blocks:
         link.resolve().rmdir()
         link.unlink()
 
+    def start_udev(self) -> None:
+        """Makes udev run."""
+        (self.top / "run/udev").mkdir(parents=True)
+        (self.top / "run/udev/control").touch()
+
     def mount(self, device: str, place: str) -> None:
         """Makes ``device`` a mounted one."""
         mounts = self.top / "proc/self/mounts"

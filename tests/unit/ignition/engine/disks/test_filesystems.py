@@ -265,3 +265,12 @@ def test_what_an_earlier_problem_keeps_from_being_made_is_not_waited_for_and_oth
         "- $.storage.filesystems.1",
     ]
     assert blocks.bench.clock.monotonic() == 0
+
+
+def test_a_file_system_is_ready_only_when_udev_has_seen_it(blocks: Blocks) -> None:
+    device = holds(blocks, "sda")
+    blocks.start_udev()
+
+    blocks.run({"filesystems": [{"device": device, "format": "ext4"}]})
+
+    assert blocks.written[-2:] == ["mkfs.ext4 -F /dev/sda", "udevadm trigger --settle /dev/sda"]

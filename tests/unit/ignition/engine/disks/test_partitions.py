@@ -252,8 +252,7 @@ def test_a_disk_that_appears_late_is_waited_for(blocks: Blocks, monkeypatch: pyt
 
 def test_with_udev_devices_are_waited_for_and_settled_by_it(blocks: Blocks) -> None:
     disk = with_table(blocks, DATA, after="", kernel=lambda: blocks.forget("sda1"))
-    (blocks.top / "run/udev").mkdir(parents=True)
-    (blocks.top / "run/udev/control").touch()
+    blocks.start_udev()
 
     blocks.run({"disks": [{**disk, "partitions": [{"number": 1, "shouldExist": False, "wipePartitionEntry": True}]}]})
 

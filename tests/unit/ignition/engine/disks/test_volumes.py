@@ -290,3 +290,12 @@ def test_a_file_system_on_a_volume_is_made_when_the_volume_is_open(blocks: Block
     )
 
     assert blocks.written[-1] == "mkfs.ext4 -F /dev/mapper/data"
+
+
+def test_a_volume_is_ready_only_when_udev_has_seen_it(blocks: Blocks) -> None:
+    device = empty_disk(blocks)
+    blocks.start_udev()
+
+    blocks.run({"luks": [{"name": "data", "device": device, **KEY}]})
+
+    assert blocks.written[-1] == "udevadm trigger --settle /dev/sda"
