@@ -31,10 +31,8 @@ class SystemNetwork:
     """The real thing; see ``nestos.ignition.engine.machine.Network``."""
 
     def connect(self, host: str, port: int, *, timeout_seconds: float | None, low_port: bool) -> Connection:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        connected = _first_to_answer(
-            _alternating([(int(entry[0]), entry[4]) for entry in found]), timeout_seconds, low_port=low_port
-        )
+        addresses = _alternating(_found(host, port, socket.SOCK_STREAM))
+        connected = _first_to_answer(addresses, timeout_seconds, low_port=low_port)
         connected.setblocking(True)
         return connected
 
@@ -58,8 +56,18 @@ class SystemNetwork:
         return secured
 
     def datagrams(self, host: str, port: int) -> tuple[Datagrams, Any]:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        family, address = _found(host, port, socket.SOCK_DGRAM)[0]
         return socket.socket(family, socket.SOCK_DGRAM), address
+
+
+def _found(host: str, port: int, kind: socket.SocketKind) -> list[Address]:
+    """The addresses of ``host``. A zone behind ``%`` is put in here: the resolver knows it for some addresses only."""
+    name, _, zone = host.partition("%")
+    entries = socket.getaddrinfo(name, port, type=kind)
+    if not zone:
+        return [(int(entry[0]), entry[4]) for entry in entries]
+    scope = int(zone) if zone.isdigit() else socket.if_nametoindex(zone)
+    return [(int(entry[0]), (entry[4][0], port, 0, scope)) for entry in entries if entry[0] == socket.AF_INET6]
 
 
 def _alternating(addresses: Sequence[Address]) -> list[Address]:

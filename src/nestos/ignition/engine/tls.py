@@ -85,7 +85,8 @@ class _Secured:
     def recv(self, size: int, /) -> bytes:
         try:
             return self._through(lambda: self._tls.read(size))
-        except ssl.SSLZeroReturnError:
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            # Many servers end without saying so. Whether all has come is for the protocol above to tell.
             return b""
 
     def settimeout(self, seconds: float | None, /) -> None:

@@ -42,6 +42,16 @@ def test_families_of_addresses_take_turns() -> None:
     assert network._alternating([(four, 1)]) == [(four, 1)]
 
 
+@pytest.mark.parametrize("zone", ["lo", "1"])
+def test_a_zone_belongs_to_an_address_of_ipv6(zone: str) -> None:
+    assert network._found(f"fe80::1%{zone}", 80, socket.SOCK_STREAM) == [(socket.AF_INET6, ("fe80::1", 80, 0, 1))]
+
+
+def test_a_zone_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(OSError, match="no interface"):
+        network._found("fe80::1%nowhere", 80, socket.SOCK_STREAM)
+
+
 def test_a_low_port_is_one_that_only_root_can_have(monkeypatch: pytest.MonkeyPatch) -> None:
     class Socket:
         def __init__(self) -> None:

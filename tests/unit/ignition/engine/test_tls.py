@@ -95,11 +95,14 @@ def test_what_is_no_certificate_is_an_error_of_the_config(authority: str) -> Non
         talk(Server(), authority)
 
 
-def test_an_end_without_goodbye_is_an_error() -> None:
-    server = Server(polite=False)
-    connection = secured(server, host="server.example", bundles=(), authorities=(CERTIFICATE,))
-    connection.sendall(b"hello")
+def test_a_server_may_end_without_a_goodbye() -> None:
+    assert talk(Server(polite=False), CERTIFICATE) == b"HELLO"
 
-    assert connection.recv(100) == b"HELLO"
+
+def test_a_server_that_ends_before_it_has_greeted_is_an_error() -> None:
+    class Mute(Server):
+        def recv(self, size: int, /) -> bytes:
+            return b""
+
     with pytest.raises(OSError, match="EOF"):
-        connection.recv(100)
+        talk(Mute(), CERTIFICATE)

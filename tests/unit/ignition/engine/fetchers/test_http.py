@@ -105,6 +105,8 @@ def test_redirects_in_a_circle_end(get: Get, cloud: Cloud) -> None:
     with pytest.raises(FetchError, match="stopped after 10 redirects"):
         get()
 
+    assert len(cloud.asked) == 11
+
 
 def test_server_errors_and_network_errors_are_tried_again_with_growing_waits(
     get: Get, cloud: Cloud, machine: Bench
