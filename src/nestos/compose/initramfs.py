@@ -48,6 +48,7 @@ _OMITTED = (
     "virtfs",
     "virtiofs",
 )
+_SAID_KEPT = 4000  # characters of dracut's output that an error carries
 # What is put into the image besides packages' files: where a difference must make another image.
 _INPUTS = (
     "usr/lib/dracut",
@@ -93,8 +94,18 @@ def build(
             f"/usr/lib/modules/{kernel}/initramfs.img",
         ]
         done = inside(command, environment={"SOURCE_DATE_EPOCH": str(timestamp), "PYTHONHASHSEED": "0"})
+        said = done.stderr[-_SAID_KEPT:]
         if not target.exists():
-            raise CommandError("dracut made no image", returncode=0, output=done.stderr[-4000:])
+            raise CommandError(f"dracut made no image:\n{said}", returncode=0, output=said)
+        # A module that fails is left out by dracut, and the rest is called a success.
+        inside_it = inside(["lsinitrd", "--mod", f"/usr/lib/modules/{kernel}/initramfs.img"]).stdout.split()
+        missing = [module for module in _MODULES if module not in inside_it]
+        if missing:
+            target.unlink()
+            names = ", ".join(missing)
+            raise CommandError(
+                f"dracut left out of the initramfs: {names}; it said:\n{said}", returncode=0, output=said
+            )
         with durable.replacing(kept) as output, target.open("rb") as made:
             shutil.copyfileobj(made, output)
     shutil.copyfile(kept, target)

@@ -31,6 +31,10 @@ class Dracut(Scripted):
     def __init__(self, tree: Path) -> None:
         super().__init__()
         self.on("dracut", does=lambda call: plant(tree, {f"usr/lib/modules/{KERNEL}/initramfs.img": "image"}))
+        self.holds("systemd", "systemd-veritysetup", "systemd-networkd", "nestos", "ignition", "udev-rules")
+
+    def holds(self, *modules: str) -> None:
+        self.on("lsinitrd", stdout="\n".join(modules))
 
 
 def build(tree: Path, inside: Scripted, *, key: str = "k") -> Path:
@@ -65,10 +69,18 @@ def test_an_image_is_made_once_for_one_key(tree: Path) -> None:
     build(tree, dracut)
     (tree / f"usr/lib/modules/{KERNEL}/initramfs.img").unlink()
     assert build(tree, dracut).read_text() == "image"
-    assert len(dracut.calls) == 1
+    assert [call.line[0] for call in dracut.calls] == ["dracut", "lsinitrd"]
     build(tree, dracut, key="other")
-    assert len(dracut.calls) == 2
+    assert len(dracut.calls) == 4
     assert {path.name for path in (tree.parent / "cache").iterdir()} == {"k.img", "other.img"}
+
+
+def test_an_image_without_one_of_our_modules_is_an_error_and_not_kept(tree: Path) -> None:
+    dracut = Dracut(tree)
+    dracut.holds("systemd", "systemd-veritysetup", "systemd-networkd", "nestos")
+    with pytest.raises(CommandError, match="left out of the initramfs: ignition;"):
+        build(tree, dracut)
+    assert list((tree.parent / "cache").iterdir()) == []
 
 
 def test_no_image_is_an_error_with_what_dracut_said(tree: Path) -> None:
