@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TextIO
 
 from nestos.base.clock import Clock, SystemClock
-from nestos.base.errors import InputError, NestosError
+from nestos.base.errors import InputError, NestosError, StateError
 from nestos.host.process import Runner, run
 from nestos.slots import kargs
-from nestos.slots.hardware import mounted, node
+from nestos.slots.bootstate import Slot
 
 _SHOULD_EXIST, _SHOULD_NOT_EXIST = "--should-exist", "--should-not-exist"
 _RESTART_SECONDS = 120
+_DEVICE_SECONDS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class Surroundings:
 
     command_line: Path = Path("/proc/cmdline")
     devices: Path = Path("/dev/disk/by-partuuid")
+    place: Path = Path("/run/nestos-boot")
     runner: Runner = run
     clock: Clock = field(default_factory=SystemClock)
 
@@ -69,9 +71,20 @@ def program(
 
 
 def _update(machine: Surroundings, should: Sequence[str], should_not: Sequence[str]) -> bool:
-    this = node(machine.command_line.read_text(), devices=machine.devices)
-    with mounted(this.boot, runner=machine.runner, clock=machine.clock) as boot:
-        return kargs.update(boot, this.booted, should_exist=should, should_not_exist=should_not)
+    told = dict(word.partition("=")[::2] for word in machine.command_line.read_text().split())
+    try:
+        slot, device = Slot(told["nestos.slot"]), machine.devices / told["nestos.boot"]
+    except (KeyError, ValueError) as error:
+        hint = "the words nestos.slot and nestos.boot are missing on the kernel's command line"
+        raise StateError("this system was not booted from a NestOS slot", hint=hint) from error
+    machine.runner(["udevadm", "wait", f"--timeout={_DEVICE_SECONDS}", device])
+    machine.place.mkdir(exist_ok=True)
+    machine.runner(["mount", "--types=ext4", "--options=rw,nosuid,nodev,noexec", device, machine.place])
+    try:
+        return kargs.update(machine.place, slot, should_exist=should, should_not_exist=should_not)
+    finally:
+        # Unmounted, not only synced: GRUB does not replay a journal.
+        machine.runner(["umount", machine.place])
 
 
 def _restart(machine: Surroundings) -> None:

@@ -2,6 +2,8 @@
 
 What an argument is, the kernel says (admin-guide/kernel-parameters): words between blanks, where double quotes keep
 blanks in a word. Words that ``grub.cfg`` itself adds are of no slot, and cannot be changed here.
+
+This runs in the initramfs, so it imports little: not what installs releases, which brings hashes and system calls.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ from nestos.base import durable
 from nestos.base.errors import StateError
 from nestos.host.bootloader import grub
 from nestos.slots.bootstate import Slot
-from nestos.slots.hardware import BootFolder
-from nestos.slots.install import CONFIG, RECORD, read_deployment
 from nestos.wire import deployment as wire
+
+CONFIG, RECORD = "slot.cfg", "deployment.json"
 
 
 def words(text: str) -> list[str]:
@@ -54,11 +56,10 @@ def update(boot: Path, slot: Slot, *, should_exist: Sequence[str], should_not_ex
     has no record, and ``InputError`` for an argument that cannot be one.
     """
     folder = boot / slot.boot_folder
-    deployment = read_deployment(BootFolder(boot), slot)
-    if deployment is None:
-        raise StateError(
-            f"the boot partition has no usable record of slot {slot}", hint=f"looked for {slot.boot_folder}/{RECORD}"
-        )
+    try:
+        deployment = wire.parse((folder / RECORD).read_text(), source=f"{slot.boot_folder}/{RECORD}")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StateError(f"the boot partition has no usable record of slot {slot}: {error}") from error
     kargs = changed(deployment.kargs, should_exist=should_exist, should_not_exist=should_not_exist)
     text = grub.slot_configuration(
         root_hash=deployment.root_hash, hash_offset=deployment.hash_offset, version=deployment.version, kargs=kargs

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from nestos.cli import ignition_kargs_helper
 from nestos.cli.ignition_kargs_helper import Surroundings, parse, program
-from nestos.slots import hardware
+from nestos.slots import kargs
 from tests.unit.host.scripted import Call, Scripted
 
 RECORD = {
@@ -49,7 +52,7 @@ class Bench:
         (self.boot / "slot-a/slot.cfg").write_text(CONFIG)
         (self.boot / "slot-a/deployment.json").write_text(json.dumps(RECORD))
         self.command_line = folder / "cmdline"
-        self.command_line.write_text("nestos.slot=a nestos.boot=b-uuid nestos.passive=p-uuid\n")
+        self.command_line.write_text("nestos.slot=a nestos.boot=b-uuid\n")
         self.runner.on("mount", does=self._mount)
         self.runner.on("umount", does=lambda call: (Path(call.line[-1]) / "slot-a").unlink())
 
@@ -59,6 +62,7 @@ class Bench:
     def run(self, *arguments: str) -> int:
         machine = Surroundings(
             command_line=self.command_line,
+            place=self.command_line.with_name("place"),
             runner=self.runner,
             clock=self.clock,  # type: ignore[arg-type]
         )
@@ -70,9 +74,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    (tmp_path / "run").mkdir()
-    monkeypatch.setattr(hardware, "_RUN", tmp_path / "run")
+def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
@@ -84,7 +86,7 @@ def test_a_change_is_written_to_the_running_slot_and_the_machine_started_again(b
     assert bench.run("--should-exist", "debug") == 1
 
     assert "set kargs='quiet debug'" in bench.config
-    mount, umount, restart = bench.runner.lines
+    _, mount, umount, restart = bench.runner.lines
     assert mount[3] == "/dev/disk/by-partuuid/b-uuid"
     assert umount[0] == "umount"
     assert restart == ["systemctl", "--force", "reboot"]
@@ -101,7 +103,7 @@ def test_without_a_change_the_boot_goes_on(bench: Bench) -> None:
     assert bench.run("--should-exist", "quiet", "--should-not-exist", "debug") == 0
 
     assert bench.config == CONFIG
-    assert [line[0] for line in bench.runner.lines] == ["mount", "umount"]
+    assert [line[0] for line in bench.runner.lines] == ["udevadm", "mount", "umount"]
 
 
 @pytest.mark.parametrize("arguments", [["--what"], ["--should-exist"], ["word"]])
@@ -116,3 +118,20 @@ def test_a_system_that_is_no_node_is_told_so(bench: Bench) -> None:
 
     assert bench.run("--should-exist", "debug") == 1
     assert "not booted from a NestOS slot" in bench.output.getvalue()
+
+
+def test_the_boot_partition_does_not_stay_mounted_when_it_holds_no_record(bench: Bench) -> None:
+    (bench.boot / "slot-a/deployment.json").unlink()
+
+    assert bench.run("--should-exist", "debug") == 1
+
+    assert [line[0] for line in bench.runner.lines] == ["udevadm", "mount", "umount"]
+    assert "no usable record of slot a" in bench.output.getvalue()
+
+
+@pytest.mark.parametrize("module", [ignition_kargs_helper, kargs], ids=lambda module: module.__name__)
+def test_little_comes_into_the_initramfs_for_it(module: ModuleType) -> None:
+    tree = ast.parse(Path(str(module.__file__)).read_text())
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+    assert not imported & {"nestos.slots.hardware", "nestos.slots.install", "nestos.slots.syscalls"}

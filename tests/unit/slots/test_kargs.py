@@ -9,6 +9,7 @@ import pytest
 
 from nestos.base import durable
 from nestos.base.errors import StateError
+from nestos.slots import install, kargs
 from nestos.slots.bootstate import Slot
 from nestos.slots.hardware import BootFolder
 from nestos.slots.install import read_deployment
@@ -126,3 +127,7 @@ def test_a_run_that_was_cut_is_made_good_by_the_next(boot: Path, writes: int, mo
 def test_a_slot_without_a_record_is_an_error(boot: Path) -> None:
     with pytest.raises(StateError, match="no usable record of slot b"):
         update(boot, Slot.B, should_exist=["debug"], should_not_exist=[])
+
+
+def test_the_files_are_those_that_releases_are_installed_with() -> None:
+    assert (kargs.CONFIG, kargs.RECORD) == (install.CONFIG, install.RECORD)
