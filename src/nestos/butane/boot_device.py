@@ -89,7 +89,8 @@ def check_luks(check: Check) -> None:
     values = check.values
     if check.language < _REQUIRES_LAYOUT or not values.get("device"):
         return
-    if not (any(values.get("tang", [])) or values.get("tpm2") or values.get("cex", {}).get("enabled")):
+    has_tang = any(any(value or name != "url" for name, value in server.items()) for server in values.get("tang", []))
+    if not (has_tang or values.get("tpm2") or values.get("cex", {}).get("enabled")):
         check.error(NO_METHOD, "luks")
 
 

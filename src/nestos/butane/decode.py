@@ -173,16 +173,19 @@ class _Decoder:
         return None if value is _NOTHING else value
 
     def _is_unique(self, node: Node) -> bool:
-        """Whether no key is written twice; if one is, that is an error."""
-        first: dict[tuple[NodeKind, str], Node] = {}
-        is_unique = True
+        """Whether no key is written twice; if one is, every pair of places is an error, by the first of the two."""
+        groups: dict[tuple[NodeKind, str], list[Node]] = {}
         for key, _ in node.pairs():
-            other = first.setdefault((key.kind, key.value), key)
-            if other is not key:
-                is_unique = False
-                where = f"mapping key {json.dumps(key.value, ensure_ascii=False)} already defined at"
-                self.errors.append(f"line {key.place.line}: {where} line {other.place.line}")
-        return is_unique
+            groups.setdefault((key.kind, key.value), []).append(key)
+        if all(len(group) == 1 for group in groups.values()):
+            return True
+        for first, _ in node.pairs():
+            group = groups[first.kind, first.value]
+            shown = json.dumps(first.value, ensure_ascii=False)
+            for other in group[group.index(first) + 1 :]:
+                where = f"already defined at line {first.place.line}"
+                self.errors.append(f"line {other.place.line}: mapping key {shown} {where}")
+        return False
 
     def _mismatch(self, node: Node, kind: Kind, typed: str) -> object:
         shown = ""

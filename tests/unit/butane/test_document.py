@@ -91,6 +91,14 @@ MISTAKES: dict[str, tuple[str, str]] = {
         "storage:\n  files:\n    - path: /a\n      path: /b",
         'yaml: unmarshal errors:\n  line 6: mapping key "path" already defined at line 5',
     ),
+    "keys given more than twice": (
+        "storage: {luks: [], raid: [],\n luks: [], raid: [],\n luks: []}",
+        "yaml: unmarshal errors:\n"
+        '  line 4: mapping key "luks" already defined at line 3\n'
+        '  line 5: mapping key "luks" already defined at line 3\n'
+        '  line 4: mapping key "raid" already defined at line 3\n'
+        '  line 5: mapping key "luks" already defined at line 4',
+    ),
     "list for a mapping": (
         "storage: []",
         "yaml: unmarshal errors:\n  line 3: cannot unmarshal !!seq into v0_5.Storage",
