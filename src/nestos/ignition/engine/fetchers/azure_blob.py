@@ -10,7 +10,7 @@ from nestos.ignition.engine.transport import FetchError, Sink, Transport, shown
 
 _IDENTITY = (
     "http://169.254.169.254/metadata/identity/oauth2/token"
-    "?api-version=2018-02-01&resource=https%3A%2F%2Fstorage.azure.com%2F"
+    "?api-version=2018-02-01&resource=https%3A%2F%2Fstorage.azure.com"
 )
 _API_VERSION = "2023-11-03"
 _IDENTITY_ATTEMPTS = 3

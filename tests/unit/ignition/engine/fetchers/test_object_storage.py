@@ -196,7 +196,7 @@ def test_a_machine_of_google_without_an_account_is_anonymous(get: Get, cloud: Cl
 
 BLOB = "https://account.blob.core.windows.net/container/config.ign"
 IDENTITY = (
-    f"{LINK_LOCAL}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fstorage.azure.com%2F"
+    f"{LINK_LOCAL}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fstorage.azure.com"
 )
 
 
