@@ -3,7 +3,8 @@
 A case: ``disks`` (each with ``mib``, ``sector_bytes``, options for sgdisk, commands that make ``contents`` by partition
 number, 0 is the disk itself, and ``grown`` to a size), the ``storage`` of a config in which ``$0`` is the first disk,
 and ``after``: per disk what ``described`` finds. With an ``error``, a part of it must be logged and every disk must be,
-byte for byte, what it was. ``mounted``: what findmnt would say between the stages mount and umount.
+byte for byte, what it was. ``mounted``: what is mounted between the stages mount and umount. ``needs``: programs
+without which the case is left out.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -77,6 +79,9 @@ class Bench:
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_the_disks_are_as_the_config_says(case: dict[str, Any], tmp_path: Path) -> None:
+    absent = [name for name in case.get("needs", []) if shutil.which(name) is None]
+    if absent:
+        pytest.skip(f"programs are missing: {', '.join(absent)}")
     with ExitStack() as stack:
         bench = Bench(tmp_path, stack)
         for disk in case["disks"]:
