@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from benchmarks import boot, compose, slot_write, update_bytes
+from benchmarks import boot, compose, ignition, slot_write, update_bytes
 from benchmarks.bench import Benchmark
 
-BENCHMARKS: tuple[Benchmark, ...] = (boot.BENCHMARK, compose.BENCHMARK, slot_write.BENCHMARK, update_bytes.BENCHMARK)
+BENCHMARKS: tuple[Benchmark, ...] = (
+    boot.BENCHMARK,
+    compose.BENCHMARK,
+    ignition.BENCHMARK,
+    slot_write.BENCHMARK,
+    update_bytes.BENCHMARK,
+)

@@ -140,7 +140,6 @@ class Machine:
     owners: Owners = field(default_factory=RootOwners)
     network: Network | None = None
     clock: Clock = field(default_factory=SystemClock)
-    sync: Callable[[], None] = os.sync
     control: Callable[[int, int, Any], Any] = fcntl.ioctl
     architecture: str = field(default_factory=lambda: os.uname().machine)
 

@@ -127,7 +127,6 @@ class Bench:
     control: Callable[[int, int, Any], Any] | None = None
     architecture: str = "x86_64"
     output: io.StringIO = field(default_factory=io.StringIO)
-    synced: int = 0
 
     @property
     def root(self) -> Path:
@@ -159,11 +158,7 @@ class Bench:
             control=self.control or _no_control,
             architecture=self.architecture,
             clock=self.clock,
-            sync=self._sync,
         )
-
-    def _sync(self) -> None:
-        self.synced += 1
 
     def job(self) -> Job:
         settings = Settings(

@@ -16,12 +16,14 @@ from nestos.ignition.engine.files.place import UNCHANGED, OccupiedError, Places,
 from nestos.ignition.engine.job import Job
 from nestos.ignition.engine.transport import Transport, fetch
 from nestos.ignition.spec.paths import cleaned
+from nestos.ignition.spec.urls import scheme_of
 
 if TYPE_CHECKING:
-    from nestos.ignition.spec.model import Directory, File, Link, Node, NodeOwner, Storage
+    from nestos.ignition.spec.model import Directory, File, Link, Node, NodeOwner, Resource, Storage
 
 _FILE_MODE = 0o644
 _DIRECTORY_MODE = 0o755
+_IN_CONFIG = ("data", "")
 _REPLACE = "set overwrite to true to replace it"
 
 
@@ -42,7 +44,7 @@ class Work:
     key: str
     node: Node
     path: str
-    act: Callable[[str], None]
+    act: Callable[[str, os.stat_result | None], None]
     conflict: Callable[[str, os.stat_result], str]
 
 
@@ -55,6 +57,12 @@ class Writer:
     transport: Transport
     _users: dict[str, int] = field(default_factory=dict)
     _groups: dict[str, int] = field(default_factory=dict)
+    _found: tuple[Storage, list[Work]] | None = None
+
+    def forget(self) -> None:
+        """To be called when links in the root may have changed."""
+        self.places.forget()
+        self._found = None
 
     def write(self, storage: Storage) -> None:
         """Makes everything that ``storage`` lists: shallow paths first, hard links last.
@@ -75,14 +83,20 @@ class Writer:
         if present is not None and work.node.get("overwrite"):
             if work.what != "file":  # a file takes the place of what was there only once it is complete
                 remove(work.path)
+            present = None
         elif present is not None:
             problem = work.conflict(work.path, present)
             if problem:
                 raise OccupiedError(f"{work.key}: {problem}", hint=_REPLACE)
-        work.act(work.path)
+        work.act(work.path, present)
 
     def ordered(self, storage: Storage) -> list[Work]:
-        """The entries in the order in which they are written. Raises ``SamePlaceError``."""
+        """The entries in the order in which they are written, found once. Raises ``SamePlaceError``."""
+        if self._found is None or self._found[0] is not storage:
+            self._found = storage, self._ordered(storage)
+        return self._found[1]
+
+    def _ordered(self, storage: Storage) -> list[Work]:
         found: list[Work] = []
         last: list[Work] = []
         taken: dict[str, str] = {}
@@ -121,43 +135,50 @@ class Writer:
             gid = _number(node["group"], self._groups, lambda name: group_id(self.job.root, name))
         return uid, gid
 
-    def _directory(self, directory: Directory, path: str) -> None:
-        is_new = status(path) is None
-        if is_new:
+    def _directory(self, directory: Directory, path: str, present: os.stat_result | None) -> None:
+        if present is None:
             os.mkdir(path, _DIRECTORY_MODE)
         uid, gid = self._owner(directory)
         self.places.give(path, uid=uid, gid=gid)
         if "mode" in directory:
             os.chmod(path, directory["mode"])
 
-    def _file(self, file: File, path: str) -> None:
-        contents = file.get("contents", {})
+    def _file(self, file: File, path: str, present: os.stat_result | None) -> None:
+        parts = [file.get("contents", {}), *file.get("append", [])]
         uid, gid = self._owner(file)
-        if status(path) is not None and not file.get("overwrite"):
+        if present is not None:
             if file.get("append"):
                 self._append(file, path)
             self.places.give(path, uid=uid, gid=gid)
             if "mode" in file:
                 os.chmod(path, file["mode"])
             return
-        with self.places.replacing(path, uid=uid, gid=gid, mode=file.get("mode", _FILE_MODE)) as target:
-            fetch(contents, target, transport=self.transport)
-            for fragment in file.get("append", []):
+        mode = file.get("mode", _FILE_MODE)
+        if all(scheme_of(part.get("source", "")) in _IN_CONFIG for part in parts):
+            self.places.put(path, self._together(parts).getvalue(), mode=mode, uid=uid, gid=gid)
+            return
+        with self.places.replacing(path, uid=uid, gid=gid, mode=mode) as target:
+            for part in parts:
                 target.seek(0, os.SEEK_END)
-                fetch(fragment, target, transport=self.transport)
+                fetch(part, target, transport=self.transport)
+
+    def _together(self, parts: list[Resource]) -> BytesIO:
+        """All of ``parts``, fetched and verified, one behind the other."""
+        buffer = BytesIO()
+        for part in parts:
+            buffer.seek(0, os.SEEK_END)
+            fetch(part, buffer, transport=self.transport)
+        return buffer
 
     def _append(self, file: File, path: str) -> None:
         """Adds the fragments once all of them are here and verified. The file stays the same one."""
-        fragments = BytesIO()
-        for fragment in file.get("append", []):
-            fragments.seek(0, os.SEEK_END)
-            fetch(fragment, fragments, transport=self.transport)
+        fragments = self._together(file.get("append", []))
         with open(path, "ab") as target:
             target.write(fragments.getbuffer())
 
-    def _symbolic_link(self, link: Link, path: str) -> None:
+    def _symbolic_link(self, link: Link, path: str, present: os.stat_result | None) -> None:
         target = link.get("target", "")
-        if status(path) is not None:
+        if present is not None:
             self.job.log.info(f"the link {link['path']} to {target} exists already")
             return
         os.symlink(target, path)
@@ -169,8 +190,8 @@ class Writer:
         gid = shared.st_gid if gid == UNCHANGED and shared.st_gid != own.st_gid else gid
         self.places.give(path, uid=uid, gid=gid)
 
-    def _hard_link(self, link: Link, path: str) -> None:
-        if status(path) is None:
+    def _hard_link(self, link: Link, path: str, present: os.stat_result | None) -> None:
+        if present is None:
             os.link(self._target_of(link), path, follow_symlinks=False)
         else:
             self.job.log.info(f"the hard link {link['path']} to {link.get('target')} exists already")
@@ -185,7 +206,7 @@ class Writer:
         return f"{link['path']} exists and is no hard link to {link.get('target')}, and overwrite is false"
 
 
-_Acts = tuple[Callable[[str], None], Callable[[str, os.stat_result], str]]
+_Acts = tuple[Callable[[str, os.stat_result | None], None], Callable[[str, os.stat_result], str]]
 
 
 def _number(owner: NodeOwner, known: dict[str, int], look_up: Callable[[str], int]) -> int:

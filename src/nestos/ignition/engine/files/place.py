@@ -1,7 +1,7 @@
 """Putting one file, directory or link at a path: whole or not at all, with its owner and mode.
 
-Nothing is flushed to the disk one by one: a first boot that is cut off is run again from its start, and the stage
-flushes once when all is written. Paths are strings here: a config may have thousands of them, and they are met often.
+Nothing is flushed to the disk here: a first boot that is cut off is run again from its start, and what ends it
+flushes everything before it says so. Paths are strings: a config may have thousands of them, and they are met often.
 """
 
 from __future__ import annotations
@@ -59,6 +59,19 @@ def remove(path: str) -> None:
     os.rmdir(path)
 
 
+def _rename(temporary: str, path: str) -> None:
+    try:
+        os.rename(temporary, path)
+    except IsADirectoryError:
+        remove(path)
+        os.rename(temporary, path)
+
+
+def _discard(temporary: str) -> None:
+    if os.path.lexists(temporary):
+        os.unlink(temporary)
+
+
 @dataclass
 class Places:
     """The paths of one root. Remembers which directories it found or made, and what has to be labelled.
@@ -73,6 +86,7 @@ class Places:
     _resolved: dict[str, str] = field(default_factory=dict)
     _present: set[str] = field(default_factory=set)
     _numbers: Iterator[int] = field(default_factory=count)
+    _process: int = field(default_factory=os.getpid)
 
     def find(self, path: str) -> str:
         """The host path of ``path``; links in front of its last element are followed inside the root."""
@@ -84,6 +98,11 @@ class Places:
         if name in ("..", ".", ""):
             return os.fspath(self.root.join(path, follow_last=False))
         return f"{resolved}/{name}" if resolved != "/" else f"/{name}"
+
+    def forget(self) -> None:
+        """To be called when links in the root may have changed."""
+        self._resolved.clear()
+        self._present.clear()
 
     def give(self, path: str, *, uid: int, gid: int) -> None:
         """Makes ``path`` itself belong to a user and a group, as far as one is named."""
@@ -105,29 +124,49 @@ class Places:
             os.mkdir(parent, PARENT_MODE)
         self._present.add(os.path.dirname(path))
 
+    def put(self, path: str, data: bytes, *, mode: int, uid: int = UNCHANGED, gid: int = UNCHANGED) -> None:
+        """Puts a file with these contents in the place of whatever is at ``path``."""
+        descriptor, temporary = self._temporary(path)
+        try:
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+                self.give(temporary, uid=uid, gid=gid)
+                os.fchmod(descriptor, mode)
+            finally:
+                os.close(descriptor)
+            _rename(temporary, path)
+        except BaseException:
+            _discard(temporary)
+            raise
+
+    def _temporary(self, path: str) -> tuple[int, str]:
+        """A new file beside ``path``, open, that only its owner may read."""
+        folder = path[: path.rindex("/")]
+        while True:
+            name = f"{folder}/.ignition.{self._process}.{next(self._numbers)}"
+            try:
+                return os.open(name, _EXCLUSIVE, 0o600), name
+            except FileExistsError:
+                continue  # left over by a boot that was cut off
+
     @contextmanager
     def replacing(self, path: str, *, mode: int, uid: int = UNCHANGED, gid: int = UNCHANGED) -> Iterator[IO[bytes]]:
         """Yields a file that, when the block ends without an error, takes the place of whatever is at ``path``."""
-        temporary = f"{os.path.dirname(path)}/.ignition.{os.getpid()}.{next(self._numbers)}"
-        descriptor = os.open(temporary, _EXCLUSIVE, 0o600)
+        descriptor, temporary = self._temporary(path)
         try:
             with open(descriptor, "w+b") as file:
                 yield file
                 file.flush()
                 self.give(temporary, uid=uid, gid=gid)
                 os.fchmod(descriptor, mode)
-            try:
-                os.rename(temporary, path)
-            except IsADirectoryError:
-                remove(path)
-                os.rename(temporary, path)
+            _rename(temporary, path)
         except BaseException:
-            if os.path.lexists(temporary):
-                os.unlink(temporary)
+            _discard(temporary)
             raise
 
     def write(self, path: str, data: bytes, *, mode: int) -> None:
         """Puts a file with these contents at ``path``, over whatever is there; makes the directories above."""
         self.prepare(path)
-        with self.replacing(path, mode=mode) as file:
-            file.write(data)
+        self.put(path, data, mode=mode)

@@ -88,6 +88,7 @@ def obstacles(job: Job, config: Config, writer: Writer) -> list[str]:
     passwd = config.get("passwd", {})
     found: list[str] = []
     cleared: list[str] = []
+    good = {os.fspath(job.root.path)}
     is_certain = not passwd.get("users") and not passwd.get("groups")
     for work in writer.ordered(config.get("storage", {})):
         present = status(work.path)
@@ -97,7 +98,7 @@ def obstacles(job: Job, config: Config, writer: Writer) -> list[str]:
             problem = work.conflict(work.path, present)
             found += [f"{work.key}: {problem}"] if problem else []
         found += [f"{work.key}.{kind}: {problem}" for kind, problem in _owners(job, work.node, passwd)]
-        parent = _file_above(work.path, os.fspath(job.root.path))
+        parent = _file_above(work.path, good)
         if parent and not parent.startswith(tuple(cleared)) and f"{parent}/" not in cleared:
             found.append(f"{work.key}.path: {parent} is not a directory")
     return found
@@ -114,11 +115,16 @@ def _owners(job: Job, node: Node, passwd: Passwd) -> Iterable[tuple[str, str]]:
         yield "group", f"no such group {group}"
 
 
-def _file_above(path: str, root: str) -> str:
-    """The nearest thing above ``path`` if it is no directory, else the empty string."""
+def _file_above(path: str, good: set[str]) -> str:
+    """The nearest thing above ``path`` if it is no directory, else the empty string. Adds to ``good`` folders."""
+    seen = []
     folder = os.path.dirname(path)
-    while len(folder) > len(root):
+    while folder not in good:
+        seen.append(folder)
         if os.path.lexists(folder):
-            return "" if os.path.isdir(folder) or os.path.islink(folder) else folder
+            if not os.path.isdir(folder) and not os.path.islink(folder):
+                return folder
+            break
         folder = os.path.dirname(folder)
+    good.update(seen)
     return ""

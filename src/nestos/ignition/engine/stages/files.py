@@ -29,7 +29,10 @@ class ObstacleError(NestosError):
 
 
 def run(job: Job) -> None:
-    """Writes everything into the root, and flushes it to the disk once. Raises ``ObstacleError`` before it begins."""
+    """Writes everything into the root. Raises ``ObstacleError`` before it begins.
+
+    Nothing is flushed to the disk: what ends the first boot does that, before it removes the stamp.
+    """
     config = job.read_config()
     places = Places(root=job.root, owners=job.machine.owners, touched=[] if selinux.wants_labels(job) else None)
     transport = Transport.of(job).configured(config)
@@ -38,6 +41,8 @@ def run(job: Job) -> None:
     with job.log.within("passwd"):
         write_passwd(job, config.get("passwd", {}))
         _note_accounts(job, config.get("passwd", {}), places)
+    if config.get("passwd"):
+        writer.forget()  # the tools make and move homes
     write(job, config, places=places, writer=writer)
     write_crypttab(job, config.get("storage", {}).get("luks", []), places=places)
     provided = job.read_state().get("providerOutputFiles") or []
@@ -46,7 +51,6 @@ def run(job: Job) -> None:
     write_result(job, places=places)
     if places.touched is not None:
         selinux.label(job, places)
-    job.machine.sync()
 
 
 def write(job: Job, config: Config, *, places: Places, writer: Writer) -> None:
