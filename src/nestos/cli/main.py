@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from nestos import __version__
 from nestos.base import log
 from nestos.base.errors import NestosError
-from nestos.cli import bench, check, compose, locks, parity, release, run, serve, up
+from nestos.cli import bench, check, compose, locks, parity, release, run, serve, up, updates
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
         "-v", "--verbose", action="count", default=0, help="show the commands that are run; -vv: all"
     )
     commands = described.add_subparsers(metavar="COMMAND", required=True)
-    for module in (up, check, bench, compose, run, serve, locks, release):
+    for module in (up, check, bench, compose, run, serve, locks, release, updates):
         module.register(commands)
     table = commands.add_parser("parity", help="print or check the parity table", add_help=False)
     table.set_defaults(program=parity.program)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 
 from nestos.updates.wariness import wariness
 from nestos.wire import graph as wire
@@ -36,7 +37,7 @@ class Query:
     group: str = ""
     platform: str = ""
 
-    @property
+    @cached_property
     def wariness(self) -> float:
         """From 0.0 to 1.0."""
         return wariness(self.rollout_wariness, node_id=self.node_uuid)

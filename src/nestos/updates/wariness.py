@@ -15,6 +15,12 @@ _LEAST_OF_A_HASH = 0.000001
 # What Rust reads as a number. Python reads more: spaces, underscores, digits of other scripts.
 _NUMBER = re.compile(r"[+-]?(?:inf|infinity|nan|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)", re.IGNORECASE)
 
+_KNOWN = b"e0f3745b108f471cbd4883c6fbed8cdd\xff", 0xA74033CCFDCEC67C
+
+IS_NATIVE = hash(_KNOWN[0]) & _MASK == _KNOWN[1]
+"""True where this interpreter's own hash is that very function: CPython started with PYTHONHASHSEED=0, which makes its
+key zero. Whoever sets it must not key a table by what strangers send: they could make all of it collide."""
+
 
 def wariness(said: str | None, *, node_id: str) -> float:
     """The wariness of a node that said ``said`` (none or no number: it is made of ``node_id``, which may be empty).
@@ -28,17 +34,23 @@ def wariness(said: str | None, *, node_id: str) -> float:
     return _of_id(node_id)
 
 
-@lru_cache(maxsize=65536)
 def _of_id(node_id: str) -> float:
     return max(digest(node_id) / _MASK, _LEAST_OF_A_HASH)
 
 
 def digest(node_id: str) -> int:
     """The 64-bit hash of a node's id: SipHash-1-3 with a key of zeros over its UTF-8 bytes and one byte 0xff."""
-    return _siphash13(node_id.encode("utf-8", "surrogateescape") + b"\xff")
+    if IS_NATIVE:
+        return hash(node_id.encode("utf-8", "surrogateescape") + b"\xff") & _MASK
+    return _kept_digest(node_id)
 
 
-def _siphash13(data: bytes) -> int:
+@lru_cache(maxsize=65536)
+def _kept_digest(node_id: str) -> int:
+    return siphash13(node_id.encode("utf-8", "surrogateescape") + b"\xff")
+
+
+def siphash13(data: bytes) -> int:
     """SipHash with one round a word and three at the end (Aumasson and Bernstein, 2012), the key being zero."""
     v0, v1, v2, v3 = 0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573
     length = len(data)

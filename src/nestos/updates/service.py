@@ -1,0 +1,262 @@
+"""The update server: ``/v1/graph`` from answers made ahead, and beside it metrics and health on a status address.
+
+One event loop on one core, standard library only. Metadata are looked at every few seconds and swapped in whole; as
+long as new ones cannot be used, the old ones are served and the status says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nestos.base.clock import Clock
+from nestos.base.errors import NestosError, StateError
+from nestos.updates import counting, source
+from nestos.updates.answers import Answer, Answers, refusal
+from nestos.updates.counting import Requests, Series
+from nestos.updates.graph import Query
+from nestos.updates.http import Listener, Request, response
+from nestos.updates.query import parse
+from nestos.updates.source import Stamp
+
+logger = logging.getLogger(__name__)
+
+_GRAPH = "/v1/graph"
+_SWEEP_SECONDS = 5.0
+_OPEN = "Access-Control-Allow-Origin: *\r\n"
+_GZIP = "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How the server runs."""
+
+    folder: Path
+    """A release folder, or a folder in its published layout."""
+    address: str = "0.0.0.0"  # noqa: S104 - nodes are elsewhere
+    port: int = 8080
+    status_address: str = "127.0.0.1"
+    status_port: int = 9080
+    refresh_seconds: float = 10.0
+    """Between two looks at the folder; the original's is 30."""
+    idle_seconds: float = 75.0
+    """A connection that is silent for so long is closed."""
+
+
+class State:
+    """What is served now. Loading may fail; then it stays as it was."""
+
+    def __init__(self, folder: Path, *, clock: Clock) -> None:
+        self._folder, self._clock = folder, clock
+        self._stamp: Stamp | None = None
+        self.answers = Answers({})
+        self.is_loaded = False
+        self.loads = self.failures = 0
+        self.loaded_seconds = 0.0
+        self.problem = ""
+
+    def refresh(self) -> bool:
+        """Loads the folder if it changed; true if other answers are served from now on. Raises nothing of ours."""
+        try:
+            stamp = source.stamp(self._folder)
+            if self.is_loaded and stamp == self._stamp:
+                self.problem = ""
+                return False
+            answers = source.load(self._folder)
+        except (NestosError, OSError) as error:
+            self.failures += 1
+            if self.problem != str(error):
+                logger.warning("the metadata are not usable, the old ones are served: %s", error)
+            self.problem = str(error)
+            return False
+        answers.advance(int(self._clock.now().timestamp()))
+        # One assignment: a request sees the old answers or the new ones.
+        self.answers, self._stamp, self.problem, self.is_loaded = answers, stamp, "", True
+        self.loads += 1
+        self.loaded_seconds = self._clock.now().timestamp()
+        return True
+
+
+class GraphHandler:
+    """Answers nodes."""
+
+    def __init__(self, state: State, requests: Requests, *, clock: Clock) -> None:
+        self._state, self._requests, self._clock = state, requests, clock
+        self._ready: dict[int, tuple[object, bytes]] = {}
+
+    def __call__(self, request: Request) -> bytes:
+        """A whole response."""
+        if request.path != _GRAPH:
+            return error_response(404, "does_not_exist", f"there is nothing but {_GRAPH}")
+        if not self._state.is_loaded:
+            self._requests.count(503)
+            return error_response(503, "not_ready", "the release metadata could not be read yet")
+        query = parse(request.query)
+        if isinstance(query, Answer):
+            self._requests.count(query.status)
+            return self._response(query, takes_gzip=False)
+        answers = self._state.answers
+        answers.advance(int(self._clock.now().timestamp()))
+        answer = answers.of(query)
+        self._count(query, answer)
+        return self._response(answer, takes_gzip=request.takes_gzip)
+
+    def _count(self, query: Query, answer: Answer) -> None:
+        wariness = query.wariness if answer.status == 200 else None
+        self._requests.count(answer.status, node_id=query.node_uuid, wariness=wariness)
+
+    def _response(self, answer: Answer, *, takes_gzip: bool) -> bytes:
+        body = answer.body.compressed if takes_gzip else b""
+        if body:
+            return self._kept(body, more=_OPEN + _GZIP)
+        vary = "Vary: Accept-Encoding\r\n" if answer.body.compressed else ""
+        if answer.status == 200:
+            return self._kept(answer.body.plain, more=_OPEN + vary)
+        return response(answer.status, answer.body.plain, more=_OPEN)
+
+    def _kept(self, body: bytes, *, more: str) -> bytes:
+        """The response with this very body object, made once."""
+        known = self._ready.get(id(body))
+        if known is None or known[0] is not body:
+            if len(self._ready) > 256:
+                self._ready.clear()
+            known = self._ready[id(body)] = (body, response(200, body, more=more))
+        return known[1]
+
+
+class StatusHandler:
+    """Answers operators: ``/metrics``, ``/health`` (is it serving?), ``/ready`` (and are the metadata usable?)."""
+
+    def __init__(self, state: State, requests: Requests, *, connections: Callable[[], int]) -> None:
+        self._state, self._requests, self._connections = state, requests, connections
+
+    def __call__(self, request: Request) -> bytes:
+        """A whole response."""
+        if request.path == "/metrics":
+            text = counting.render([*self._requests.series(), *self._series()]) + self._requests.histogram()
+            return response(200, text.encode(), content_type="text/plain; version=0.0.4; charset=utf-8")
+        if request.path == "/health":
+            return self._health(200 if self._state.is_loaded else 503)
+        if request.path == "/ready":
+            return self._health(200 if self._state.is_loaded and not self._state.problem else 503)
+        return error_response(404, "does_not_exist", "there are /metrics, /health and /ready")
+
+    def _health(self, status: int) -> bytes:
+        state = self._state
+        document = {
+            "serving": state.is_loaded,
+            "problem": state.problem,
+            "streams": sorted({stream for stream, _, _ in state.answers.scopes}),
+        }
+        return response(status, json.dumps(document).encode())
+
+    def _series(self) -> Iterable[Series]:
+        state = self._state
+        nodes: list[tuple[dict[str, str], float]] = []
+        edges: list[tuple[dict[str, str], float]] = []
+        refreshed: list[tuple[dict[str, str], float]] = []
+        for (stream, basearch, is_oci), plan in sorted(state.answers.scopes.items()):
+            labels = {"basearch": basearch, "stream": stream, "type": "oci" if is_oci else "checksum"}
+            nodes.append((labels, len(plan.graph.nodes)))
+            edges.append((labels, len(plan.graph.edges)))
+            refreshed.append((labels, int(state.loaded_seconds)))
+        prefix = "fcos_cincinnati_gb_scraper_graph"
+        yield (f"{prefix}_final_releases", "gauge", "Releases in the graph.", nodes)
+        yield (f"{prefix}_final_edges", "gauge", "Ways in the graph, before rollouts hide some.", edges)
+        yield (f"{prefix}_last_refresh_timestamp", "gauge", "When the metadata were read.", refreshed)
+        yield ("nestos_updates_loads_total", "counter", "New metadata taken.", [({}, state.loads)])
+        yield ("nestos_updates_load_failures_total", "counter", "Metadata not usable.", [({}, state.failures)])
+        yield ("nestos_updates_metadata_stale", "gauge", "1 while old ones are served.", [({}, bool(state.problem))])
+        yield ("nestos_updates_connections", "gauge", "Open connections.", [({}, self._connections())])
+
+
+def error_response(status: int, kind: str, value: str) -> bytes:
+    """An error in the protocol's form, as a whole response."""
+    return response(status, refusal(status, kind, value).body.plain, more=_OPEN)
+
+
+async def serve(settings: Settings, *, clock: Clock, started: Callable[[tuple[str, int]], None]) -> None:
+    """Serves until SIGTERM or SIGINT; SIGHUP looks at the folder at once. ``started`` is told address and port.
+
+    Raises ``StateError`` where an address cannot be had or the metadata cannot be read at the start.
+    """
+    state, requests = State(source.public_folder(settings.folder), clock=clock), Requests()
+    state.refresh()
+    if not state.is_loaded:
+        raise StateError(f"there is nothing to serve: {state.problem}")
+    nodes = Listener(GraphHandler(state, requests, clock=clock), refuse=_refuse)
+    status = Listener(StatusHandler(state, requests, connections=lambda: len(nodes.connections)), refuse=_refuse)
+    loop = asyncio.get_running_loop()
+    ended, look = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    loop.add_signal_handler(signal.SIGHUP, look.set)
+    servers = [
+        await _listen(nodes, settings.address, settings.port),
+        await _listen(status, settings.status_address, settings.status_port),
+    ]
+    tasks = [
+        asyncio.create_task(_refresh(state, look, seconds=settings.refresh_seconds)),
+        asyncio.create_task(_sweep([nodes, status], seconds=settings.idle_seconds)),
+    ]
+    started(servers[0].sockets[0].getsockname()[:2])
+    notify("READY=1")
+    try:
+        await ended.wait()
+    finally:
+        notify("STOPPING=1")
+        for task in tasks:
+            task.cancel()
+        for server in servers:
+            server.close()
+        for listener in (nodes, status):
+            listener.close()
+
+
+async def _listen(listener: Listener, address: str, port: int) -> asyncio.Server:
+    try:
+        return await asyncio.get_running_loop().create_server(listener.protocol, address, port, backlog=1024)
+    except OSError as error:
+        raise StateError(f"cannot listen on {address}:{port}: {error.strerror}") from error
+
+
+async def _refresh(state: State, look: asyncio.Event, *, seconds: float) -> None:
+    while True:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(look.wait(), timeout=seconds)
+        look.clear()
+        await asyncio.to_thread(state.refresh)
+        streams = len({stream for stream, _, _ in state.answers.scopes})
+        notify("WATCHDOG=1", f"STATUS={state.problem or f'serving {streams} streams'}")
+
+
+async def _sweep(listeners: Iterable[Listener], *, seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(_SWEEP_SECONDS)
+        for listener in listeners:
+            listener.close_idle(now=loop.time(), after_seconds=seconds)
+
+
+def notify(*lines: str) -> None:
+    """Tells the service manager, if there is one (sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as speaking:
+        speaking.connect("\0" + address[1:] if address.startswith("@") else address)
+        speaking.sendall("\n".join(lines).encode())
+
+
+def _refuse(status: int, sentence: str) -> bytes:
+    return response(
+        status, refusal(status, "invalid_request", sentence).body.plain, more=f"{_OPEN}Connection: close\r\n"
+    )
