@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import socket
 import urllib.parse
 from pathlib import Path
 from typing import Any
@@ -227,3 +228,25 @@ def test_the_state_names_every_config_that_took_part(machine: Bench) -> None:
 )
 def test_words_of_the_kernel_command_line_are_read(line: str, value: str) -> None:
     assert command_line_value(line, "ignition.config.url") == value
+
+
+def test_the_journal_is_told_of_every_config(machine: Bench) -> None:
+    machine.give(text_of(config={"merge": [{"source": url_of(text_of("/b"))}]}))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.bind(str(machine.folder / "journal"))
+
+        assert machine.stage("fetch-offline") == 0, machine.said
+
+        records = [journal.recv(4096).decode().splitlines() for _ in range(3)]
+    assert [record[0] for record in records] == [
+        'MESSAGE=fetched base config from "system"',
+        'MESSAGE=fetched user config from "file"',
+        'MESSAGE=fetched referenced user config from ""',
+    ]
+    assert {
+        "MESSAGE_ID=57124006b5c94805b77ce473e92a8aeb",
+        "PRIORITY=6",
+        "IGNITION_CONFIG_TYPE=user",
+        "IGNITION_CONFIG_SRC=",
+        "IGNITION_CONFIG_REFERENCED=true",
+    } <= set(records[2])

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from nestos.ignition.engine.job import Job
 from nestos.ignition.engine.providers.sources.kernel import require_module
 from nestos.ignition.engine.transport import FetchError, Transport
+from nestos.ignition.spec.dataurl import decode
 
 if TYPE_CHECKING:
     from nestos.ignition.spec.model import File
@@ -119,19 +120,41 @@ def pool_files(values: Values) -> list[File]:
     return files
 
 
-def fetch_config(job: Job, *, transport: Transport) -> bytes | None:
-    """The config among the host's values; the files that the daemon would have written go into the state."""
-    del transport
-    require_module(job, "hv_utils", shown_by=_DRIVER)
+def pairs_in(data: bytes) -> list[tuple[bytes, bytes]]:
+    """The pairs in the content of a pool's file."""
+    size = KEY_BYTES + VALUE_BYTES
+    records = [data[start : start + size] for start in range(0, len(data), size)]
+    return [(record[:KEY_BYTES].rstrip(b"\0"), record[KEY_BYTES:].rstrip(b"\0")) for record in records]
+
+
+def _received(job: Job) -> Values:
+    """What the host sends now; where the daemon took it before us, what is in the daemon's files."""
     try:
         messages = KernelMessages(job.machine.at(DEVICE))
         try:
-            values = values_in(messages)
+            return values_in(messages)
         finally:
             messages.close()
     except OSError as error:
-        raise FetchError(f"reading key-value pairs: {error.strerror or error}") from error
+        files = {pool: job.machine.at(_POOL_FILE.format(pool)) for pool in _POOLS}
+        found = {pool: pairs_in(path.read_bytes()) for pool, path in files.items() if path.exists()}
+        if not found:
+            raise FetchError(f"reading key-value pairs: {error.strerror or error}") from error
+        return found
+
+
+def fetch_config(job: Job, *, transport: Transport) -> bytes | None:
+    """The config among the host's values; the files that the daemon would have written go into the state.
+
+    The stage fetch comes after fetch-offline, to which the host has sent everything: it finds it in the state.
+    """
+    del transport
+    require_module(job, "hv_utils", shown_by=_DRIVER)
+    values = _received(job)
     state = job.read_state()
+    if not any(values.values()) and "providerOutputFiles" in state:
+        contents = [file["contents"]["source"] for file in state["providerOutputFiles"]]
+        return config_in({pool: pairs_in(decode(url)) for pool, url in enumerate(contents)})
     state["providerOutputFiles"] = pool_files(values)
     job.write_state(state)
     return config_in(values)

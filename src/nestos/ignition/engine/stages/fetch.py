@@ -7,6 +7,8 @@ from nestos.ignition.engine.acquire import Acquired, acquire
 from nestos.ignition.engine.job import Job
 from nestos.ignition.engine.transport import Transport
 
+_INFORMATION = "6"  # syslog(3)
+
 
 def run(job: Job) -> None:
     """Leaves the config and the state."""
@@ -30,6 +32,7 @@ def keep(job: Job, acquired: Acquired) -> None:
             job.machine.journal_socket,
             f'fetched {referenced}{entry["kind"]} config from "{entry["source"]}"',
             message_id=journal.CONFIG_FETCHED,
+            PRIORITY=_INFORMATION,
             IGNITION_CONFIG_TYPE=entry["kind"],
             IGNITION_CONFIG_SRC=entry["source"],
             IGNITION_CONFIG_REFERENCED=str(entry["referenced"]).lower(),

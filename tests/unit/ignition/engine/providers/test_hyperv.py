@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Sequence
 
 import pytest
@@ -17,6 +18,9 @@ from nestos.ignition.engine.providers.hyperv import (
     pool_files,
     values_in,
 )
+from tests.unit.ignition.engine.bench import Bench
+from tests.unit.ignition.engine.cloud import Cloud
+from tests.unit.ignition.engine.providers.test_metadata import CONFIG, files
 
 TEXT = 1
 
@@ -33,6 +37,9 @@ class Host:
     def send(self, data: bytes) -> None:
         assert len(data) == MESSAGE_BYTES
         self.sent.append(data)
+
+    def close(self) -> None:
+        pass
 
     def receive(self) -> bytes | None:
         return self.waiting.pop(0) if self.waiting else None
@@ -94,3 +101,37 @@ def test_the_files_of_the_daemon_are_written_for_it_and_only_root_may_read_them(
 
 def test_a_message_is_as_long_as_the_kernels() -> None:
     assert hyperv.VALUE.size == 4 + 12 + 512 + 2048
+
+
+def answer_with(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hyperv, "KernelMessages", lambda device: host)
+
+
+def test_the_config_is_found_again_after_the_host_has_sent_it_once(
+    machine: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = json.dumps({"ignition": {"version": "3.3.0", "config": {"merge": [{"source": "http://server/c"}]}}})
+    answer_with(Host([(0, "ignition.config", config)]), monkeypatch)
+    assert machine.stage("fetch-offline", platform="hyperv") == 0, machine.said
+    assert machine.neednet.exists()
+
+    answer_with(Host([]), monkeypatch)
+    machine.network = Cloud(machine.clock, {"http://server/c": CONFIG})
+
+    assert machine.stage("fetch", platform="hyperv") == 0, machine.said
+    assert files(machine) == ["/a"]
+    assert len(machine.job().read_state()["providerOutputFiles"]) == 5
+
+
+def test_what_the_daemon_took_is_in_its_files(machine: Bench) -> None:
+    pool = machine.folder / "top/var/lib/hyperv/.kvp_pool_0"
+    pool.parent.mkdir(parents=True)
+    pool.write_bytes(b"ignition.config".ljust(512, b"\0") + CONFIG.encode().ljust(2048, b"\0"))
+
+    assert machine.stage("fetch-offline", platform="hyperv") == 0, machine.said
+    assert files(machine) == ["/a"]
+
+
+def test_without_device_and_files_the_error_says_so(machine: Bench) -> None:
+    assert machine.stage("fetch-offline", platform="hyperv") == 1
+    assert "reading key-value pairs: No such file or directory" in machine.said
