@@ -63,6 +63,8 @@ class Translation:
     report: Report = field(default_factory=Report)
     problem: str = ""
     """Why there is no config, in a sentence; the findings have the details, if there are any."""
+    hint: str = ""
+    """What could be written instead, where that is known."""
     is_wrapped: bool = False
     """Whether ``config`` is a MachineConfig with the Ignition config in it."""
 
@@ -70,12 +72,16 @@ class Translation:
         """The Ignition config. Raises ``InputError`` with all findings if there is none."""
         if self.config is None:
             sentence = f"the Butane config cannot be used: {self.problem}"
-            raise InputError(f"{sentence}\n{self.report}".strip(), kind="butane")
+            raise InputError(f"{sentence}\n{self.report}".strip(), kind="butane", hint=self.hint)
         return self.config
 
 
 class _RefusedError(Exception):
     """The config is of no use; the text says why."""
+
+    def __init__(self, problem: str, hint: str = "") -> None:
+        super().__init__(problem)
+        self.hint = hint
 
 
 def translate(
@@ -122,7 +128,7 @@ def _outcome(data: bytes, options: _Options) -> Translation:
     run = Run(level=_HEADER_LEVEL, files=LocalFiles(options.files_dir), inspect=options.inspect)
     root: Node | None = None
     config: dict[str, Any] | None = None
-    problem, is_wrapped = "", False
+    problem, hint, is_wrapped = "", "", False
     try:
         root = _read(data)
         variant, name = _choose(root)
@@ -133,9 +139,9 @@ def _outcome(data: bytes, options: _Options) -> Translation:
         assert root is not None
         config = _translate(run, root, version, is_wrapped=is_wrapped, validate=options.validate)
     except _RefusedError as refusal:
-        problem = str(refusal)
+        problem, hint = str(refusal), refusal.hint
     report = _placed(run.report, root, options.source)
-    return Translation(config=config, report=report, problem=problem, is_wrapped=is_wrapped)
+    return Translation(config=config, report=report, problem=problem, hint=hint, is_wrapped=is_wrapped)
 
 
 def _include(options: _Options, data: bytes) -> tuple[Object | None, Report, str]:
@@ -160,17 +166,18 @@ def _choose(root: Node | None) -> tuple[Variant, str]:
         raise _RefusedError(f"Error unmarshaling yaml: {error}") from error
     name = header.get("variant", "")
     if not name:
-        raise _RefusedError(NO_VARIANT)
+        raise _RefusedError(NO_VARIANT, f"known are {', '.join(VARIANTS)}")
+    variant = VARIANTS.get(name)
+    known = f"known are {', '.join(variant.versions if variant is not None else VARIANTS)}"
     match = _VERSION.fullmatch(header.get("version", ""))
     if match is None:
-        raise _RefusedError(BAD_VERSION)
+        raise _RefusedError(BAD_VERSION, known)
     suffixes = [part for part in match.groups("")[3:] if len(part) > 1]
     version = ".".join(str(int(part)) for part in match.groups()[:3]) + "".join(suffixes)
     if (name, version) in _REMOVED:
         raise _RefusedError(_REMOVED[name, version])
-    variant = VARIANTS.get(name)
     if variant is None or version not in variant.versions:
-        raise _RefusedError(f"No translator exists for variant {name} with version {version}")
+        raise _RefusedError(f"No translator exists for variant {name} with version {version}", known)
     return variant, version
 
 

@@ -176,6 +176,8 @@ def _run(options: argparse.Namespace) -> int:
             _say("Config produced warnings and --strict was specified")
         else:
             _say(f"Error translating config: {translation.problem}")
+            if translation.hint and sys.stderr.isatty():
+                _say(translation.hint)
         return 1
     if not options.check:
         _write(

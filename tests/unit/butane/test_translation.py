@@ -57,6 +57,21 @@ def test_a_header_that_names_no_translator_is_refused(text: str, problem: str) -
     assert translation.config is None
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("version: 1.0.0", "known are nestos, fcos, flatcar, openshift, r4e, fiot"),
+        ("variant: nestoss\nversion: 1.0.0", "known are nestos, fcos, flatcar, openshift, r4e, fiot"),
+        ("variant: fiot\nversion: 9.0.0", "known are 1.0.0, 1.1.0-experimental"),
+    ],
+)
+def test_what_is_known_is_the_hint(text: str, hint: str) -> None:
+    assert translate(text).hint == hint
+    with pytest.raises(InputError) as caught:
+        translate(text).require()
+    assert caught.value.hint == hint
+
+
 UNUSED: dict[str, tuple[str, str, str]] = {
     "at the top": (
         "strage: {}",
