@@ -71,7 +71,10 @@ class _Reader:
         return config
 
     def render(self, config: Config, *, depth: int = 0) -> Config:
-        """``config`` with every config that it refers to, replaced or merged, depth first."""
+        """``config`` with every config that it refers to, replaced or merged, depth first.
+
+        What was merged stays named in the result, as a record; nothing is fetched from there again.
+        """
         if depth > _DEEPEST:
             raise FetchError(f"configs refer to each other more than {_DEEPEST} deep")
         references = config["ignition"].get("config", {})
@@ -79,20 +82,12 @@ class _Reader:
             child = self.refer(references["replace"])
             self.transport = self.transport.configured(child)
             return self.render(child, depth=depth + 1)
-        result = _alone(config)
+        result = config
         for entry in references.get("merge", []):
             child = self.refer(entry)
             self.transport = self.transport.configured(merged(result, child))
             result = merged(result, self.render(child, depth=depth + 1))
         return result
-
-
-def _alone(config: Config) -> Config:
-    """``config`` without its references."""
-    alone = config.copy()
-    alone["ignition"] = config["ignition"].copy()
-    alone["ignition"].pop("config", None)
-    return alone
 
 
 def empty() -> Config:

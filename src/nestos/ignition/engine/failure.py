@@ -63,6 +63,11 @@ def _url(text: str) -> str:
     return text if text.lower().startswith("data:") else shown(text)
 
 
+def _whole(text: str) -> str:
+    """A URL without credentials, and without data: a key, or a config that may have any secret in it."""
+    return f"data:,{HIDDEN}" if text.lower().startswith("data:") else shown(text)
+
+
 def _hidden(text: str) -> str:
     return HIDDEN if text else text
 
@@ -71,7 +76,9 @@ _HIDERS: Mapping[tuple[str, ...], Callable[[str], str]] = {
     ("passwordHash",): _hidden,
     ("custom", "config"): _hidden,
     ("httpHeaders", "value"): _hidden,
-    ("keyFile", "source"): lambda text: f"data:,{HIDDEN}" if text.lower().startswith("data:") else shown(text),
+    ("keyFile", "source"): _whole,
+    ("merge", "source"): _whole,
+    ("replace", "source"): _whole,
     ("source",): _url,
     ("httpProxy",): _url,
     ("httpsProxy",): _url,

@@ -69,6 +69,12 @@ def test_the_data_of_a_file_are_shown_if_everyone_may_read_them(file: dict[str, 
     assert sources == ([f"data:,{HIDDEN}"] * 2 if is_hidden else ["data:,x", "data:,y"])
 
 
+def test_the_data_of_other_configs_are_left_out() -> None:
+    config = {"ignition": {"config": {"merge": [{"source": "data:,secret"}], "replace": {"source": "data:,secret"}}}}
+
+    assert "secret" not in str(shown(config))
+
+
 def test_headers_are_left_out_and_the_config_stays_as_it_was() -> None:
     config = {"storage": {"files": [{"path": "/a", "contents": {"httpHeaders": [{"name": "n", "value": "v"}]}}]}}
 
