@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nestos.ignition.engine.tls import secured
+from nestos.ignition.engine.tls import context, secured
 from nestos.ignition.engine.transport import FetchError
 
 DATA = Path(__file__).parent / "data"
@@ -87,6 +87,13 @@ def test_a_server_may_be_an_address() -> None:
 def test_a_server_that_nobody_vouches_for_is_not_talked_to(host: str, authority: str) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
         talk(Server(), authority, host=host)
+
+
+def test_authorities_need_not_be_perfect() -> None:
+    flags = context(bundles=(), authorities=()).verify_flags
+
+    assert not flags & ssl.VERIFY_X509_STRICT
+    assert flags & ssl.VERIFY_X509_PARTIAL_CHAIN
 
 
 @pytest.mark.parametrize("authority", ["no certificate", CERTIFICATE.replace("A", "!")])
