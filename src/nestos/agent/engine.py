@@ -172,7 +172,7 @@ class Engine:
 
     def _look(self, memory: Memory) -> Found:
         self.node = self._around.driver.look()
-        if not self.settings.enabled:
+        if not self.settings.enabled or not self.settings.base_url:
             return Found(event=Event.DISABLED, memory=memory)
         if memory.boot_id and memory.boot_id == self._around.boot_id and memory.release is not None:
             return Found(event=Event.RESTART_BEGUN, memory=memory)
@@ -236,10 +236,10 @@ class Engine:
             self._begun = memory.attempt
             self.metrics.count("zincati_rpm_ostree_deploy_attempts_total")
             return self._running(memory, release)
-        outcome = driver.outcome(memory.attempt)
-        if outcome is None and driver.is_staging():
+        if driver.is_staging():
             return self._running(memory, release)
-        self.node = driver.look()
+        # Only now: the command writes its outcome first, and what boots next when it ends.
+        outcome, self.node = driver.outcome(memory.attempt), driver.look()
         if self.node.pending_commit == release.payload:
             return Found(event=Event.STAGED, memory=memory)
         problem = (
@@ -329,10 +329,11 @@ class Engine:
         return Found(event=Event.ASKED, memory=memory, waits=(wait,))
 
     def _rest(self, memory: Memory) -> Found:
+        missing = "no update server is set (cincinnati.base_url)"
         wait = Wait(
             kind=Kind.OPERATOR,
-            what="updates are disabled (updates.enabled)",
-            remedy="enable them and restart the agent: systemctl restart nestos-agent",
+            what="updates are disabled (updates.enabled)" if not self.settings.enabled else missing,
+            remedy="change that in /etc/nestos/agent.d, then: systemctl restart nestos-agent",
         )
         return Found(event=Event.WAIT, memory=memory, waits=(wait,))
 

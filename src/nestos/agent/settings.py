@@ -52,7 +52,7 @@ class Settings:
     enabled: bool = True
     """If not, the agent stays and does nothing."""
     base_url: str = ""
-    """Of the update server, before its variables are filled in."""
+    """Of the update server, before its variables are filled in; empty: there is none, and the agent rests."""
     strategies: tuple[Strategy, ...] = (Strategy.IMMEDIATE,)
     """All of them have to allow a restart; the lock is asked last."""
     fleet_lock_url: str = ""
@@ -147,8 +147,6 @@ def _made(chosen: Mapping[Key, Any]) -> Settings:
 
 def _contradictions(settings: Settings) -> list[tuple[Key, str]]:
     found: list[tuple[Key, str]] = []
-    if settings.enabled and not settings.base_url:
-        found.append((("cincinnati", "base_url"), "there is no update server: base_url is not set"))
     if Strategy.FLEET_LOCK in settings.strategies and not settings.fleet_lock_url:
         found.append((("updates", "fleet_lock", "base_url"), "the strategy fleet_lock needs a base_url"))
     if Strategy.PERIODIC in settings.strategies and not settings.calendar.windows:

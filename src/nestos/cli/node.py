@@ -20,6 +20,7 @@ from nestos.base import log
 from nestos.base.errors import NestosError
 from nestos.base.log import Progress
 from nestos.base.paths import Root
+from nestos.cli import agent, agent_staging
 from nestos.deploy import boot, config, records, status
 from nestos.deploy.boot import After
 from nestos.deploy.node import Node
@@ -53,6 +54,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_deploy(subparsers)
     _add_rollback(subparsers)
     _add_boot(subparsers)
+    agent_staging.register(agent.register(subparsers))
 
 
 def _command(

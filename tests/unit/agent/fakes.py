@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,14 +45,20 @@ def payload(version: str) -> str:
     return version.encode().hex().ljust(64, "0")
 
 
-def graph(*versions: str, edges: tuple[tuple[str, str], ...] | None = None, **deadends: str) -> Graph:
+def graph(
+    *versions: str, edges: tuple[tuple[str, str], ...] | None = None, deadends: Mapping[str, str] | None = None
+) -> Graph:
     """Releases, the oldest first; by default every one leads to every younger one."""
     nodes = tuple(
         Node(
             version=version,
             payload=payload(version),
             metadata={wire.SCHEME: wire.CHECKSUM_SCHEME, wire.AGE_INDEX: str(age)}
-            | ({wire.DEADEND: "true", wire.DEADEND_REASON: deadends[version]} if version in deadends else {}),
+            | (
+                {wire.DEADEND: "true", wire.DEADEND_REASON: (deadends or {})[version]}
+                if version in (deadends or {})
+                else {}
+            ),
         )
         for age, version in enumerate(versions)
     )
@@ -196,7 +202,7 @@ class Bench:
 
     def __init__(self, folder: Path, settings: Settings | None = None, *, shown: Graph | None = None) -> None:
         self.folder = folder
-        self.settings = settings or Settings()
+        self.settings = replace(settings or Settings(), base_url="http://updates.test/")
         self.clock = FakeClock()
         self.driver = FakeDriver()
         self.updates = FakeUpdates(shown or graph("1", "2"))
