@@ -16,6 +16,13 @@ from nestos.base.errors import CommandError
 from nestos.host.process import Runner
 
 _MODULES = ("systemd", "systemd-veritysetup", "systemd-networkd", "nestos", "ignition")
+# Files that the modules bring last: they are there if the modules are.
+_PROOFS = (
+    "usr/bin/ignition",
+    "usr/lib/systemd/system/ignition-files.service",
+    "usr/lib/systemd/system/nestos-sysroot.service",
+    "usr/lib/systemd/systemd-veritysetup",
+)
 # Auto-selected by a generic image but of no use to a node: other people's storage, prompts, hardware names.
 _OMITTED = (
     "btrfs",
@@ -97,14 +104,13 @@ def build(
         said = done.stderr[-_SAID_KEPT:]
         if not target.exists():
             raise CommandError(f"dracut made no image:\n{said}", returncode=0, output=said)
-        # A module that fails is left out by dracut, and the rest is called a success.
-        inside_it = inside(["lsinitrd", "--mod", f"/usr/lib/modules/{kernel}/initramfs.img"]).stdout.split()
-        missing = [module for module in _MODULES if module not in inside_it]
-        if missing:
+        # dracut goes on where a module fails, and calls what it has made a success.
+        listed = set(inside(["lsinitrd", f"/usr/lib/modules/{kernel}/initramfs.img"]).stdout.split())
+        if missing := [path for path in _PROOFS if path not in listed]:
             target.unlink()
-            names = ", ".join(missing)
+            lacking = ", ".join(missing)
             raise CommandError(
-                f"dracut left out of the initramfs: {names}; it said:\n{said}", returncode=0, output=said
+                f"dracut left {lacking} out of the initramfs; it said:\n{said}", returncode=0, output=said
             )
         with durable.replacing(kept) as output, target.open("rb") as made:
             shutil.copyfileobj(made, output)
