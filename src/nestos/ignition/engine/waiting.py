@@ -26,7 +26,8 @@ class Patience:
         self._clock = clock
         self._log = log
         self._total = total_seconds
-        self._start = self._said = clock.monotonic()
+        self._start = clock.monotonic()
+        self._said = 0
         self._wait = FIRST_WAIT_SECONDS
 
     @property
@@ -59,10 +60,10 @@ class Patience:
     def pause(self, seconds: float, *, problem: str = "") -> None:
         """Waits that long."""
         self._clock.sleep(seconds)
-        now = self._clock.monotonic()
-        if now - self._said < SAID_EVERY_SECONDS:
+        due = int(self.passed_seconds // SAID_EVERY_SECONDS)
+        if due == self._said:
             return
-        self._said = now
+        self._said = due
         left = self.left_seconds
         limit = "" if left is None else f", {left:.0f} s left"
         reason = f": {problem}" if problem else ""
