@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import boot, compose, ignition, slot_write, update_bytes
+from benchmarks import boot, compose, ignition, slot_write, update_bytes, updates_graph
 from benchmarks.bench import Benchmark
 
 BENCHMARKS: tuple[Benchmark, ...] = (
@@ -11,4 +11,5 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     ignition.BENCHMARK,
     slot_write.BENCHMARK,
     update_bytes.BENCHMARK,
+    updates_graph.BENCHMARK,
 )

@@ -14,13 +14,13 @@ from typing import Any
 from nestos.base.clock import Clock, SystemClock
 from nestos.base.errors import InvariantError
 
-_UNITS = {"s": (1.0, "s", 2), "B": (1e6, "MB", 3), "": (1.0, "", 0)}
+_UNITS = {"s": (1.0, "s", 2), "B": (1e6, "MB", 3), "": (1.0, "", 0), "ms": (1.0, "ms", 2), "us": (1.0, "µs", 1)}
 """Unit of the samples: what they are divided by for people, the unit they then have, and its decimals."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One measured thing. ``unit`` is ``s``, ``B`` (bytes) or nothing (a count)."""
+    """One measured thing. ``unit`` is ``s``, ``ms``, ``us``, ``B`` (bytes) or nothing (a count)."""
 
     name: str
     unit: str
