@@ -85,6 +85,13 @@ class Node:
         """Where findings about it are: at its first byte, or behind the bracket that opens it."""
         return self.end if self.kind in ("object", "array") else self.start
 
+    def exact(self, path: Path) -> Node | None:
+        """The value at ``path``, or none if the text has nothing there."""
+        node: Node | None = self
+        for part in path:
+            node = node.children.get(part) if node else None
+        return node
+
     def nearest(self, path: Path) -> Node:
         """The value at ``path``, or the deepest one above it that the text has."""
         node = self
@@ -96,13 +103,22 @@ class Node:
         return node
 
 
+def earlier(key: str, number: int) -> str:
+    """The name of a value whose key comes again later on; ``number`` counts its forerunners."""
+    return f"{key}\0{number}"
+
+
 _KINDS = {b"{": "object", b"[": "array", b'"': "string", b"t": "bool", b"f": "bool", b"n": "null"}
 
 
 def tree(data: bytes) -> Node:
-    """The places of all values of a text that ``decode`` accepts. Of a key that comes twice the last one counts."""
+    """The places of all values of a text that ``decode`` accepts.
+
+    Of a key that comes more than once the last one counts; the others have names of their own, see ``earlier``.
+    """
     top = Node(start=0, end=0, kind="array")
     open_ = [top]
+    repeated: dict[tuple[int, str], int] = {}
     key: tuple[str, int] | None = None
     for token in _TOKEN.finditer(data):
         symbol = token[0]
@@ -118,6 +134,9 @@ def tree(data: bytes) -> Node:
             continue
         node = Node(start=token.start(), end=token.end(), kind=_KINDS.get(symbol[:1], "number"))
         if key is not None:
+            if key[0] in above.children:
+                repeated[id(above), key[0]] = number = repeated.get((id(above), key[0]), -1) + 1
+                above.children[earlier(key[0], number)] = above.children[key[0]]
             above.children[key[0]] = node
             above.keys[key[0]] = key[1]
             key = None

@@ -55,19 +55,39 @@ class _Text:
         return self.refusal(refused(misfits, top=tree(self.data), data=self.data))
 
     def located(self, findings: Iterable[Finding]) -> Report:
-        """The findings with their places: that of a key for those about unused ones, else that of the value."""
+        """The findings with the places of the values they are about."""
         findings = list(findings)
         report = Report()
-        top = tree(self.data) if findings else None
+        if not findings:
+            return report
+        top = tree(self.data)
         for finding in findings:
-            assert top is not None
-            above = top.nearest(finding.path[:-1])
-            key = str(finding.path[-1]) if finding.path else ""
-            is_key = finding.message.startswith("unused key") and key in above.keys
-            start = above.keys[key] if is_key else top.nearest(finding.path).place
-            line, column = position(self.data, start)
-            report.findings.append(replace(finding, line=line, column=column, source=self.source))
+            self._add(report, finding, top.nearest(finding.path).place)
         return report
+
+    def located_keys(self, findings: Iterable[Finding]) -> Report:
+        """Findings about the text itself, with places: of keys that nobody reads, of null where an object should be.
+
+        Of what comes twice only the last one counts.
+        """
+        findings = list(dict.fromkeys(findings))
+        report = Report()
+        if not findings:
+            return report
+        top = tree(self.data)
+        for finding in findings:
+            node = top.exact(finding.path)
+            if finding.message.startswith("unused key"):
+                above = top.exact(finding.path[:-1])
+                if above is not None and finding.path[-1] in above.keys:
+                    self._add(report, finding, above.keys[str(finding.path[-1])])
+            elif node is not None and node.kind == "null":
+                self._add(report, finding, node.place)
+        return report
+
+    def _add(self, report: Report, finding: Finding, start: int) -> None:
+        line, column = position(self.data, start)
+        report.findings.append(replace(finding, line=line, column=column, source=self.source))
 
 
 def parse(data: bytes, *, source: str = "") -> Parsed:
@@ -101,7 +121,8 @@ def _parsed(raw: object, version: Version, text: _Text) -> Parsed:
     config = reader.read(version.config, raw)
     if reader.misfits:
         return text.misfit(reader.misfits)
-    report = text.located([*_checked(config, version), *reader.unused])
+    report = text.located([*_checked(config, version)])
+    report.extend(text.located_keys(reader.unused))
     if report.is_fatal:
         return Parsed(config=None, report=report, version=version.name)
     config = translated(config, origin=version)

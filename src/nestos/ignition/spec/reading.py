@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from nestos.base.report import Finding, Severity, nearest
-from nestos.ignition.spec.jsontext import Node, Path, Repeated, position, without_surrogates
+from nestos.ignition.spec.jsontext import Node, Path, Repeated, earlier, position, without_surrogates
 from nestos.ignition.spec.schema import NODE_FIELDS, Items, Object, Scalar, Shape, Value
 
 _LARGEST = 2**63
@@ -62,12 +64,12 @@ class _Place:
     trail: tuple[str, ...] = ()
     located: bool = True
 
-    def inside(self, shape: Object, key: str, name: str) -> _Place:
-        """The place of the field ``name``, spelled ``key``."""
+    def inside(self, shape: Object, key: str, name: str, *, spelled: str) -> _Place:
+        """The place of the field ``name``, written ``key`` and found in the text under ``spelled``."""
         part = ("Node" if name in NODE_FIELDS else f"{shape.name}Embedded1",) if shape.is_node else ()
         return _Place(
             path=(*self.path, name),
-            spelled=(*self.spelled, key),
+            spelled=(*self.spelled, spelled),
             owner=shape.name,
             trail=(*self.trail, *part, name),
             located=self.located and key == name,
@@ -127,7 +129,7 @@ class Reader:
 
     def _object(self, shape: Object, raw: Value, place: _Place, before: Value | None) -> Value:
         result: Value = before or {}
-        for key, inner in raw.pairs if isinstance(raw, Repeated) else raw.items():
+        for key, spelled, inner in _entries(raw):
             name = key if key in shape.fields else shape.folded.get(key.lower())
             if name != key and place.located:
                 known = nearest(key, shape.fields)
@@ -135,7 +137,9 @@ class Reader:
                 self._warn(place, f"unused key {without_surrogates(key)}", without_surrogates(key), hint=hint)
             if name is None:
                 continue
-            value = self._read(shape.fields[name], inner, place.inside(shape, key, name), result.get(name))
+            value = self._read(
+                shape.fields[name], inner, place.inside(shape, key, name, spelled=spelled), result.get(name)
+            )
             if value is not None:
                 result[name] = value
             elif inner is None:
@@ -171,6 +175,20 @@ class Reader:
     def _warn(self, place: _Place, message: str, *below: str, hint: str = "") -> None:
         path = (*place.path, *below)
         self.unused.append(Finding(severity=Severity.WARNING, message=message, path=path, hint=hint))
+
+
+def _entries(raw: Value) -> Iterator[tuple[str, str, Any]]:
+    """Keys and values in the order of the text, and under which name the text's tree has them."""
+    if not isinstance(raw, Repeated):
+        yield from ((key, without_surrogates(key), value) for key, value in raw.items())
+        return
+    left = Counter(key for key, _ in raw.pairs)
+    seen: Counter[str] = Counter()
+    for key, value in raw.pairs:
+        name = without_surrogates(key)
+        yield key, name if left[key] == 1 else earlier(name, seen[key]), value
+        left[key] -= 1
+        seen[key] += 1
 
 
 def _rank(shape: Shape, path: Path) -> tuple[int, ...]:
