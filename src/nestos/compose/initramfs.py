@@ -8,6 +8,7 @@ by trees that differ elsewhere.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from pathlib import Path
 
@@ -55,6 +56,7 @@ _OMITTED = (
     "virtfs",
     "virtiofs",
 )
+_NOISE = re.compile(r"dracut\[I\]|Creating (user|group) ")
 _SAID_KEPT = 4000  # characters of dracut's output that an error carries
 # What is put into the image besides packages' files: where a difference must make another image.
 _INPUTS = (
@@ -101,7 +103,7 @@ def build(
             f"/usr/lib/modules/{kernel}/initramfs.img",
         ]
         done = inside(command, environment={"SOURCE_DATE_EPOCH": str(timestamp), "PYTHONHASHSEED": "0"})
-        said = done.stderr[-_SAID_KEPT:]
+        said = "\n".join(line for line in done.stderr.splitlines() if not _NOISE.match(line))[-_SAID_KEPT:]
         if not target.exists():
             raise CommandError(f"dracut made no image:\n{said}", returncode=0, output=said)
         # dracut goes on where a module fails, and calls what it has made a success.

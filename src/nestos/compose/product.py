@@ -33,12 +33,16 @@ _NODE_CODE = (
     "cli/agent_staging.py",
     "cli/node.py",
     "cli/ignition.py",
+    "cli/ignition_kargs_helper.py",
     "cli/ignition_validate.py",
 )
 # Command on the node -> module with a ``program`` function.
 _COMMANDS = {
     "nestos": "nestos.cli.node",
     "ignition": "nestos.cli.ignition",
+    "ignition-apply": "nestos.cli.ignition",
+    "ignition-kargs-helper": "nestos.cli.ignition_kargs_helper",
+    "ignition-rmcfg": "nestos.cli.ignition",
     "ignition-validate": "nestos.cli.ignition_validate",
 }
 # Folder below dist -> folder in the tree.

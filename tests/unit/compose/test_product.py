@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nestos.compose import product
+from nestos.ignition.engine import closure
 from tests.unit.compose.trees import plant
 
 
@@ -66,7 +67,11 @@ def test_what_only_hosts_run_is_not_on_the_node(tree: Path) -> None:
     assert not {name.split(".")[1] for name in node_modules(tree) if "." in name} & {"compose", "lab", "butane"}
 
 
-@pytest.mark.parametrize("command", ["nestos", "ignition", "ignition-validate"])
+def test_every_program_of_the_initramfs_is_on_the_node(tree: Path) -> None:
+    assert set(closure.PROGRAMS.values()) <= node_modules(tree)
+
+
+@pytest.mark.parametrize("command", sorted(product._COMMANDS))
 def test_a_command_starts_a_module_that_is_there_and_ignores_its_environment(tree: Path, command: str) -> None:
     program = tree / "usr/bin" / command
     text = program.read_text()
