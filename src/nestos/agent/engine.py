@@ -43,6 +43,7 @@ _ABANDONED_SECONDS = 86400.0
 _REST_SECONDS = 10800.0
 _TROUBLE_SECONDS = 60.0
 _MOMENT_SECONDS = 0.01
+_FIRST_STATES = (State.START, State.UNREPORTED, State.IDLE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +159,9 @@ class Engine:
     def _keep(self, memory: Memory, waits: tuple[Wait, ...]) -> None:
         now = self._now()
         since = {str(wait.kind): memory.waiting.get(str(wait.kind), now) for wait in waits}
-        memory = replace(memory, waiting=since)
+        # After a crash the agent passes these states again, and what it waited for is what it waits for.
+        is_on_the_way = self.memory.state in _FIRST_STATES and memory.state is not self.memory.state
+        memory = replace(memory, waiting={**memory.waiting, **since} if is_on_the_way else since)
         # When the server answered last is not worth a write every five minutes.
         if replace(memory, last_check=0) != replace(self.memory, last_check=0):
             self._around.file.write(memory)

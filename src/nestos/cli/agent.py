@@ -42,6 +42,7 @@ from nestos.host import process
 UNCHANGED = 77
 _CHECK_SECONDS = 150.0
 _POLL_SECONDS = 0.5
+_MARKER_BYTES = 4096
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _EXAMPLES = """\
 examples:
@@ -309,11 +310,13 @@ def marker(path: Path) -> str | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
-    with os.fdopen(descriptor, "rb") as file:
-        mode = os.fstat(file.fileno()).st_mode
+    try:
+        mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode) or mode & stat.S_IWOTH:
             return None
-        return file.read(4096).decode(errors="replace")
+        return os.read(descriptor, _MARKER_BYTES).decode(errors="replace")
+    finally:
+        os.close(descriptor)
 
 
 def _text(root: Root, path: str) -> str:
