@@ -39,6 +39,7 @@ LATE = (
     "traceback",  # an error of ours should be readable
     "difflib",  # the nearest known word to an unknown key
     "datetime",
+    "nestos.ignition.engine.startup",
     PROCESS,
 )
 """Modules that are imported only when it comes to that."""
@@ -70,24 +71,14 @@ def _interpreter() -> list[Path]:
 
 _PROGRAM = """\
 #!{interpreter} -IS
-import gc
-import importlib
 import os
 import sys
 
-gc.disable()  # it ends before there is anything to collect
-
-
-class Later(type(sys)):
-    def __getattr__(self, name):
-        sys.modules.pop(self.__name__, None)
-        return getattr(importlib.import_module(self.__name__), name)
-
-
-# dataclasses imports inspect for classes without a docstring. There are none here, and inspect brings the compiler's
-# front end along: half of the time that all imports take. Whoever asks anything of it still gets the real one.
-sys.modules["inspect"] = Later("inspect")
 sys.path.append({package!r})
+
+from nestos.ignition.engine.startup import lighten
+
+lighten()
 
 from {module} import program
 
