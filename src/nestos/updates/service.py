@@ -235,13 +235,14 @@ async def _refresh(state: State, look: asyncio.Event, *, seconds: float) -> None
         look.clear()
         await asyncio.to_thread(state.refresh)
         streams = len({stream for stream, _, _ in state.answers.scopes})
-        notify("WATCHDOG=1", f"STATUS={state.problem or f'serving {streams} streams'}")
+        notify(f"STATUS={state.problem or f'serving {streams} streams'}")
 
 
 async def _sweep(listeners: Iterable[Listener], *, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(_SWEEP_SECONDS)
+        notify("WATCHDOG=1")
         for listener in listeners:
             listener.close_idle(now=loop.time(), after_seconds=seconds)
 
