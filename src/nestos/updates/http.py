@@ -61,9 +61,14 @@ class Listener:
         """For ``loop.create_server``."""
         return Connection(self)
 
-    def close_idle(self, *, now: float, after_seconds: float) -> int:
-        """Closes connections that were silent for so long; how many."""
-        idle = [one for one in self.connections if now - one.last_seconds > after_seconds]
+    def close_idle(self, *, now: float, after_seconds: float, head_seconds: float = 15.0) -> int:
+        """Closes connections that were silent for so long, or whose request takes too long to arrive; how many."""
+        idle = [
+            one
+            for one in self.connections
+            if now - one.last_seconds > after_seconds
+            or (one.begun_seconds is not None and now - one.begun_seconds > head_seconds)
+        ]
         for one in idle:
             one.abort()
         return len(idle)
@@ -84,6 +89,8 @@ class Connection(asyncio.Protocol):
         self._is_full = False
         self._loop = asyncio.get_running_loop()
         self.last_seconds = self._loop.time()
+        self.begun_seconds: float | None = None
+        """When the request began that is not here in whole; none: there is no such request."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client came."""
@@ -103,6 +110,10 @@ class Connection(asyncio.Protocol):
         self.last_seconds = self._loop.time()
         self._buffer = self._buffer + data if self._buffer else data
         self._answer_all()
+        if not self._buffer or self._is_full:
+            self.begun_seconds = None
+        elif self.begun_seconds is None:
+            self.begun_seconds = self.last_seconds
 
     def pause_writing(self) -> None:
         """The client does not read what it asked for: it is not listened to until it does."""
@@ -135,6 +146,7 @@ class Connection(asyncio.Protocol):
                     self._refuse(431, "the request is too large")
                 return
             head, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
+            self.begun_seconds = None
             self._answer(head)
 
     def _answer(self, head: bytes) -> None:

@@ -157,9 +157,7 @@ def test_going_back_is_noticed_after_a_restart_of_the_program_too(keeper: Keeper
 
 
 @pytest.mark.parametrize("role", ["timestamp", "snapshot", "targets", "root"])
-def test_metadata_beyond_their_time_are_refused(
-    keeper: Keeper, settings: Settings, role: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_metadata_beyond_their_time_are_refused(keeper: Keeper, settings: Settings, role: str) -> None:
     """Each role in turn is as old as a mirror that stands still would leave it; the others are fresh."""
     lifetimes = {name: (BEHIND - AHEAD).days if name == role else 3 for name in signing.ROLES}
     old = Policy(lifetime_days=lifetimes)

@@ -190,3 +190,47 @@ def test_silent_connections_are_closed() -> None:
         assert not busy[1].is_closed
 
     within(act)
+
+
+def test_a_request_that_trickles_in_is_not_waited_for() -> None:
+    """Each byte breaks the silence; the request as a whole has its own time."""
+
+    def act() -> None:
+        shared = listener()
+        connection, transport = connected(shared)
+        connection.data_received(b"GET /a HT")
+        begun = connection.last_seconds
+        connection.data_received(b"T")
+        connection.last_seconds = begun + 14
+
+        assert shared.close_idle(now=begun + 14, after_seconds=75) == 0
+        assert shared.close_idle(now=begun + 16, after_seconds=75) == 1
+        assert transport.is_aborted
+
+    within(act)
+
+
+def test_a_connection_between_requests_is_not_taken_for_one_that_trickles() -> None:
+    def act() -> None:
+        shared = listener()
+        connection, _ = connected(shared)
+        connection.data_received(b"GET /a HT")
+        connection.data_received(b"TP/1.1\r\n\r\n")
+
+        assert shared.close_idle(now=connection.last_seconds + 60, after_seconds=75) == 0
+
+    within(act)
+
+
+def test_each_request_has_its_own_time_on_a_connection_that_never_pauses() -> None:
+    def act() -> None:
+        shared = listener()
+        connection, _ = connected(shared)
+        connection.data_received(b"GET /a HT")
+        begun = connection.last_seconds
+        connection.begun_seconds = begun - 14
+        connection.data_received(b"TP/1.1\r\n\r\nGET /b HT")
+
+        assert shared.close_idle(now=begun + 10, after_seconds=75) == 0
+
+    within(act)
