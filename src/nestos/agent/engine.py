@@ -350,7 +350,9 @@ class Engine:
         try:
             graph = self._around.updates.graph(version=node.version, payload=node.commit)
             now = self._now()
-            left_alone = {payload: item for payload, item in memory.abandoned.items() if now < item.until}
+            # What lies farther ahead than it may comes of a clock that was wrong then.
+            ends = now + _ABANDONED_SECONDS
+            left_alone = {payload: item for payload, item in memory.abandoned.items() if now < item.until <= ends}
             reasons = {payload: f"it is left alone for now: {item.reason}" for payload, item in left_alone.items()}
             settings = self.settings
             wishes = Wishes(
@@ -367,7 +369,10 @@ class Engine:
         self.metrics.set("zincati_cincinnati_graph_edges_count", len(graph.edges))
         self.metrics.set("zincati_cincinnati_ignored_update_targets", len(found.ignored))
         self.metrics.set("zincati_cincinnati_booted_release_is_deadend", bool(found.deadend))
-        seen = {item.payload: memory.seen.get(item.payload, now) for item in found.releases}
+        # A release that is left out for a while, as in a rollout that pauses, goes on soaking.
+        shown = {item.payload for item in graph.nodes}
+        known = {payload: then for payload, then in memory.seen.items() if payload in shown and then <= now}
+        seen = known | {item.payload: known.get(item.payload, now) for item in found.releases}
         verdict = found.sentence or f"{found.releases[0].version} may be taken"
         self._choice = found
         return (
@@ -576,7 +581,8 @@ class Engine:
     def _orders(self, memory: Memory) -> Orders:
         """The operator's orders; an approval that an update has used up no longer counts."""
         orders = self._around.orders.read()
-        if orders.approval is not None and orders.approval.since.timestamp() <= memory.spent:
+        approval = orders.approval
+        if approval is not None and approval.since.timestamp() <= memory.spent <= self._now():
             return replace(orders, approval=None)
         return orders
 

@@ -233,6 +233,31 @@ def test_a_clock_that_was_set_holds_nothing_up(bench: Bench, days: int) -> None:
     assert bench.driver.restarts >= 1
 
 
+def test_a_clock_that_was_far_ahead_leaves_nothing_behind(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, Settings(strategies=(Strategy.MANUAL,), soak_seconds=int(DAY)))
+    bench.clock.wall += timedelta(days=20 * 365)
+    bench.run(600)
+    bench.driver.problem = "no room"
+    bench.orders.approve(Approval(who="ann", since=bench.clock.now()))
+    bench.run(2 * DAY)
+    assert bench.engine.memory.abandoned
+    bench.clock.wall, bench.driver.problem = START, ""
+    bench.orders.withdraw_approval()
+    assert bench.run(2 * DAY) is State.AVAILABLE
+    assert bench.kinds() == ["approval"]
+    bench.orders.approve(Approval(who="ann", since=bench.clock.now()))
+    assert bench.run(600) is State.RESTARTING
+
+
+def test_a_release_goes_on_soaking_while_its_rollout_pauses(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, Settings(soak_seconds=int(3 * DAY)))
+    bench.run(DAY)
+    bench.updates.shown = graph("1", "2", edges=())
+    assert bench.run(DAY) is State.IDLE
+    bench.updates.shown = graph("1", "2")
+    assert bench.run(DAY + 3600) is State.RESTARTING
+
+
 def test_a_node_whose_status_is_not_known_waits_for_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown() -> NodeStatus:
         raise StateError("what runs here is not known yet")

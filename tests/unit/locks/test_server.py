@@ -9,7 +9,6 @@ from nestos.base.errors import StateError
 from nestos.locks import server
 from nestos.locks.settings import Group
 from nestos.wire import fleetlock
-from nestos.wire.fleetlock import Client
 from tests.unit.locks.fakes import Bench
 
 
@@ -118,11 +117,3 @@ def test_metrics_have_the_originals_names_and_ours(bench: Bench) -> None:
 def test_an_address_that_is_taken_is_an_error_of_ours(bench: Bench) -> None:
     with pytest.raises(StateError, match="cannot listen"):
         server.listening(bench.service, address="192.0.2.1", port=1)
-
-
-def test_what_a_refusal_says_is_read_back() -> None:
-    refusal = fleetlock.Refusal(kind="failed_lock", value="full", holders=("a",), retry_after_seconds=5)
-    assert fleetlock.parse_refusal(423, fleetlock.render_refusal(refusal)) == refusal
-    assert fleetlock.parse_refusal(502, b"<html>").kind == "generic_http_502"
-    client = Client(id="Ä", group="g")
-    assert fleetlock.parse_request(fleetlock.render_request(client)) == client
