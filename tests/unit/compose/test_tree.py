@@ -7,7 +7,7 @@ import pytest
 
 from nestos.base.errors import CommandError, InputError
 from nestos.base.log import Progress
-from nestos.compose import tree
+from nestos.compose import initramfs, tree
 from nestos.compose.keys import SigningKey
 from nestos.compose.tree import add_files, run_scripts
 from nestos.host import process
@@ -163,6 +163,7 @@ class World:
         self.caches = folder / "caches"
         self.inside = Scripted()
         self.inside.on("dracut", does=self._dracut)
+        self.inside.on("lsinitrd", stdout="\n".join(initramfs._PROOFS))
         self.outside = Scripted()
         self.outside.on("cp", does=self._copy)
         self.said = io.StringIO()

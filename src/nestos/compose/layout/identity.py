@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def settle(tree: Path) -> None:
-    """Removes machine id, host keys, host name and resolver of the builder.
+    """Removes machine id, host keys, host name, resolver and package sources of the builder.
 
     ``uninitialized`` makes systemd treat the first start as a first boot (machine-id(5)), so that presets of a
     provisioning config are applied and host keys are made.
@@ -24,6 +24,9 @@ def settle(tree: Path) -> None:
     resolver.symlink_to("../run/systemd/resolve/stub-resolv.conf")
     for left in {*etc.glob("*.bak"), *etc.glob("resolv.conf.*")}:
         left.unlink()
+    # The folder in the builder's cache that packages were installed from, and how they were.
+    for left in (etc / "apt/sources.list", etc / "apt/apt.conf.d/99mmdebstrap"):
+        left.unlink(missing_ok=True)
 
 
 def name_release(tree: Path, *, version: str, variant: str) -> None:

@@ -22,6 +22,9 @@ def test_nothing_of_the_builder_stays(tmp_path: Path) -> None:
             "etc/resolv.conf": "nameserver 192.0.2.1\n",
             "etc/resolv.conf.bak": "",
             "etc/fstab": "UUID=1 / ext4\n",
+            "etc/apt/sources.list": "deb copy:///builder/apt ./\n",
+            "etc/apt/apt.conf.d/99mmdebstrap": "",
+            "etc/apt/apt.conf.d/70debconf": "kept",
         },
     )
     identity.settle(tmp_path)
@@ -31,6 +34,7 @@ def test_nothing_of_the_builder_stays(tmp_path: Path) -> None:
         "etc/hostname": "localhost\n",
         "etc/resolv.conf": "-> ../run/systemd/resolve/stub-resolv.conf",
         "etc/fstab": "",
+        "etc/apt/apt.conf.d/70debconf": "kept",
     }
 
 
