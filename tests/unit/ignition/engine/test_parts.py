@@ -97,8 +97,11 @@ def test_the_closure_puts_compiled_modules_where_their_sources_were(tmp_path: Pa
 def test_all_dataclasses_have_docstrings_so_that_inspect_is_not_loaded() -> None:
     bare = [
         f"{path.relative_to(PACKAGE)}: {node.name}"
-        for path in closure.modules()
-        if path.is_relative_to(PACKAGE)
+        for path in [
+            PACKAGE / "host/process.py",
+            *(PACKAGE / "base").rglob("*.py"),
+            *(PACKAGE / "ignition").rglob("*.py"),
+        ]
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ClassDef)
         and any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
