@@ -100,7 +100,7 @@ class ReleaseFolder:
             text = json.dumps({"base_url": settings.base_url}, indent=2) + "\n"
             files = {"settings.json": text.encode()}
             files |= {f"public/metadata/{name}": data for name, data in metadata.items()}
-            self._commit(files, change=change, serial=1)
+            self._commit(files, change=change)
 
     def change(
         self, change: Change, *, seal: Seal, name: str = "", edit: Callable[[Stream], Stream] | None = None
@@ -117,7 +117,7 @@ class ReleaseFolder:
             if edit is not None:
                 edited = streams[name] = edit(self.read(name))
             files = self._files(streams, base=base, touched=name if edit else None, seal=seal)
-            self._commit(files, change=change, serial=_serial(base) + 1)
+            self._commit(files, change=change, base=base)
             return edited
 
     def _files(self, streams: Mapping[str, Stream], *, base: Path, touched: str | None, seal: Seal) -> dict[str, bytes]:
@@ -136,7 +136,8 @@ class ReleaseFolder:
         files |= {f"public/{path}": data for path, data in published.items()}
         return files | {f"public/{path}": data for path, data in seal(published, known).items()}
 
-    def _commit(self, files: Mapping[str, bytes], *, change: Change, serial: int) -> None:
+    def _commit(self, files: Mapping[str, bytes], *, change: Change, base: Path | None = None) -> None:
+        serial = int(base.name) + 1 if base is not None else 1
         generations = self.path / "generations"
         generations.mkdir(exist_ok=True)
         fresh = generations / f"{serial:08d}"
@@ -153,7 +154,12 @@ class ReleaseFolder:
         for name, data in {**files, "change.json": json.dumps(record).encode() + b"\n"}.items():
             path = fresh / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            durable.write(path, data)
+            same = base / name if base is not None else None
+            # Files of a generation never change, so that two may share them: most of a long history is old.
+            if same is not None and same.is_file() and same.read_bytes() == data:
+                os.link(same, path)
+            else:
+                durable.write(path, data)
         for folder in (generations, *(path for path in fresh.rglob("*") if path.is_dir()), fresh):
             durable.sync_directory(folder)
         self._point_to(fresh)
@@ -186,7 +192,3 @@ class ReleaseFolder:
 
     def _locked(self) -> AbstractContextManager[None]:
         return lock.held(self.path / "lock", what=f"the release folder {self.path}", clock=self._clock)
-
-
-def _serial(generation: Path) -> int:
-    return int(generation.name)

@@ -212,6 +212,17 @@ def test_old_generations_are_cleared_away(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(audit(folder)) == 4
 
 
+def test_what_did_not_change_is_shared_by_generations(tmp_path: Path) -> None:
+    folder = created(tmp_path)
+    folder.change(WHY, seal=seal, name="stable", edit=publish)
+    before = (folder.public / "prod/streams/stable/builds/1/release.json").stat().st_ino
+    folder.change(WHY, seal=seal, name="stable", edit=lambda held: model.barrier(held, "1", reason="keys"))
+
+    assert (folder.public / "prod/streams/stable/builds/1/release.json").stat().st_ino == before
+    old = folder.path / "generations/00000002/public/updates/stable.json"
+    assert old.read_bytes() != (folder.public / "updates/stable.json").read_bytes()
+
+
 def test_a_second_change_meanwhile_is_refused_with_the_holders_name(tmp_path: Path) -> None:
     folder = created(tmp_path)
 
