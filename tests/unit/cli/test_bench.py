@@ -44,7 +44,9 @@ def test_every_benchmark_is_listed_with_how_long_it_takes(capsys: pytest.Capture
     assert bench.handle(parse("--list")) == 0
 
     printed = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in printed] == ["boot", "compose", "ignition", "slot-write", "update-bytes", "updates-graph"]
+    assert [line.split()[0] for line in printed] == [
+        *("boot", "compose", "ignition", "slot-write", "update-bytes", "updates-graph")
+    ]
     assert all(" min" in line for line in printed)
 
 
