@@ -13,7 +13,7 @@ from nestos.host import process
 from nestos.host.process import Completed
 from nestos.lab.scenario import Scenario
 
-GATES = ["format", "lint", "types", "layers", "unit tests"]
+GATES = ["format", "lint", "types", "layers", "unit tests", "system tests"]
 
 
 def nothing(context: object) -> None:
@@ -32,6 +32,7 @@ class Bench:
     def __init__(self) -> None:
         self.ran: list[str] = []
         self.broken: set[str] = set()
+        self.status = 1
         self.scenarios: list[tuple[list[str], float | None]] = []
         self.scenarios_pass = True
         self.parity: list[str] = []
@@ -41,7 +42,7 @@ class Bench:
         name = next(gate for gate, line in check._gates().items() if line == list(command))
         assert environment["NESTOS_TEST_RESULTS"].endswith("outcomes.json")
         self.ran.append(name)
-        return Completed(returncode=1 if name in self.broken else 0, stdout="", stderr="")
+        return Completed(returncode=self.status if name in self.broken else 0, stdout="", stderr="")
 
     def run_scenarios(self, chosen: list[Scenario], results: Path, *, budget: float | None, progress: object) -> bool:
         self.scenarios.append(([item.name for item in chosen], budget))
@@ -143,6 +144,19 @@ def test_unit_tests_that_left_no_outcomes_hide_no_failure(bench: Bench, capfd: C
     bench.broken = {"unit tests"}
     assert handle("--unit") == 1
     assert "FAILED: unit tests" in capfd.readouterr().out
+
+
+def test_system_tests_of_which_none_can_run_here_are_told_and_no_failure(bench: Bench, capfd: Capture) -> None:
+    bench.broken, bench.status = {"system tests"}, 5
+    assert handle("--unit") == 0
+    assert "system tests: none ran" in capfd.readouterr().out
+    bench.broken = {"unit tests"}
+    assert handle("--unit") == 1
+
+
+def test_scenarios_asked_for_by_name_have_no_budget(bench: Bench) -> None:
+    handle("--scenario=first-*")
+    assert bench.scenarios[-1][1] is None
 
 
 def test_outside_a_checkout_it_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
