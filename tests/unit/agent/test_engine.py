@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -315,6 +316,21 @@ def test_a_grant_whose_answer_was_lost_is_asked_for_again(tmp_path: Path) -> Non
     assert bench.driver.restarts >= 1
 
 
+def test_a_slot_that_was_lost_while_people_took_their_time_is_not_used(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, LOCKED)
+    bench.people.names = ("ann",)
+    assert bench.settle() is State.LEAVING
+    bench.locks.refusal, bench.locks.is_held = FULL, False
+    bench.people.names = ()
+    bench.clock.sleep(60)
+    assert bench.settle() is State.STAGED
+    assert bench.driver.restarts == 0
+    bench.locks.refusal = None
+    bench.run(600)
+    assert bench.driver.restarts >= 1
+    assert bench.is_locked()
+
+
 def test_a_lock_that_came_too_late_for_the_window_is_given_back(tmp_path: Path) -> None:
     window = Window(day=0, start=time(12), length_minutes=30)
     both = Settings(strategies=(Strategy.PERIODIC, Strategy.FLEET_LOCK), calendar=Calendar(windows=(window,)))
@@ -360,6 +376,23 @@ def test_a_hold_stops_everything_until_it_ends(bench: Bench) -> None:
     assert bench.run(4 * 3600) is State.AVAILABLE
     assert (bench.kinds(), bench.engine.waits[0].holders) == (["hold"], ("ann",))
     bench.run(2 * 3600)
+    assert bench.driver.restarts >= 1
+
+
+def test_a_hold_and_a_black_out_count_for_what_is_staged_too(tmp_path: Path) -> None:
+    dark = Blackout(start=datetime(2026, 11, 23, 13), end=datetime(2026, 11, 23, 15))
+    bench = Bench(tmp_path, replace(LOCKED, calendar=Calendar(blackouts=(dark,))))
+    bench.locks.refusal = FULL
+    bench.settle()
+    bench.locks.refusal = None
+    bench.orders.place_hold(Hold(who="ann", since=START))
+    assert bench.run(1800) is State.STAGED
+    assert bench.kinds() == ["hold"]
+    bench.clock.wall = START + timedelta(hours=1, minutes=10)
+    bench.orders.end_hold()
+    assert bench.run(3600) is State.STAGED
+    assert bench.kinds() == ["blackout"]
+    bench.run(3600)
     assert bench.driver.restarts >= 1
 
 
@@ -412,6 +445,26 @@ def test_a_release_soaks_and_a_younger_one_does_not_push_it_out(tmp_path: Path) 
     bench.reboot()
     bench.run(5 * DAY)
     assert bench.driver.staged == ["2", "3"]
+
+
+def test_what_is_staged_does_not_give_way_to_what_has_to_soak(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, replace(LOCKED, soak_seconds=int(DAY)))
+    bench.locks.refusal = FULL
+    assert bench.run(DAY + 3600) is State.STAGED
+    bench.updates.shown = graph("1", "2", "3")
+    bench.run(DAY / 2)
+    assert bench.driver.pending == "2"
+    bench.run(DAY)
+    assert bench.driver.pending == "3"
+
+
+def test_a_staged_release_that_is_withdrawn_for_one_that_soaks_does_not_boot(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, replace(LOCKED, soak_seconds=int(DAY)))
+    bench.locks.refusal = FULL
+    bench.run(DAY + 3600)
+    bench.updates.shown = graph("1", "2", "3", edges=(("1", "3"),))
+    assert bench.run(3600) is State.AVAILABLE
+    assert bench.driver.pending == ""
 
 
 def test_black_outs_keep_a_release_out_of_its_slot(tmp_path: Path) -> None:
