@@ -7,7 +7,7 @@ import re
 import pytest
 
 from nestos.base.errors import InputError
-from nestos.host.bootloader import grub
+from nestos.host.bootloader import grub, grub_images
 
 HASH = "0123456789abcdef" * 4
 
@@ -65,6 +65,14 @@ def test_the_environment_is_saved_before_a_slot_is_started_and_never_read_unlist
     loop = text[text.index("while [") :]
     assert loop.index("save_env a_state a_tries b_state b_tries booted") < loop.index("start")
     assert re.findall(r"load_env.*", text) == ["load_env boot a_state a_tries b_state b_tries booted"]
+
+
+def test_a_node_with_users_of_grub_boots_without_a_password() -> None:
+    text = grub.configuration(grub.Settings(platform="qemu"))
+    assert text.index("source /grub/user.cfg") < text.index("menuentry")
+    open_entries = [line for line in text.splitlines() if line.startswith("menuentry") and "--unrestricted" in line]
+    assert [line.split('"')[1] for line in open_entries] == ["NestOS"]
+    assert {"password_pbkdf2", "gcry_sha512"} <= set(grub_images.MODULES)
 
 
 def test_the_boot_pointer_is_never_saved_by_grub() -> None:
