@@ -458,6 +458,16 @@ def test_what_is_staged_does_not_give_way_to_what_has_to_soak(tmp_path: Path) ->
     assert bench.driver.pending == "3"
 
 
+def test_a_hold_does_not_undo_what_is_staged_when_something_newer_comes(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, LOCKED)
+    bench.locks.refusal = FULL
+    bench.settle()
+    bench.orders.place_hold(Hold(who="ann", since=START))
+    bench.updates.shown = graph("1", "2", "3")
+    assert bench.run(3600) is State.STAGED
+    assert bench.driver.pending == "2"
+
+
 def test_a_staged_release_that_is_withdrawn_for_one_that_soaks_does_not_boot(tmp_path: Path) -> None:
     bench = Bench(tmp_path, replace(LOCKED, soak_seconds=int(DAY)))
     bench.locks.refusal = FULL
