@@ -59,7 +59,9 @@ def before_staging(
 
     A release in its slot boots with the next restart, whoever causes it: what must not boot yet is not put there.
     """
-    found = [*_hold(orders, now), *_blackout(settings, now)]
+    found = [*_hold(orders, now)]
+    if not orders.skips_windows(release.version):
+        found += _blackout(settings, now)
     is_approved = orders.approves(release.version)
     if Strategy.MANUAL in settings.strategies and not is_approved:
         found.append(
@@ -136,7 +138,7 @@ def _blackout(settings: Settings, now: datetime) -> list[Wait]:
             kind=Kind.BLACKOUT,
             what=f"a black-out from {blackout.start} to {blackout.end}{because}",
             until=settings.calendar.instant(blackout.end),
-            remedy="take the black-out out of updates.blackout",
+            remedy="take the black-out out of updates.blackout, or pass over it: nestos agent apply --now",
         )
     ]
 

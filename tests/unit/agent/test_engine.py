@@ -435,6 +435,16 @@ def test_an_approval_for_now_does_not_wait_for_windows_or_people(tmp_path: Path)
     assert bench.settle() is State.RESTARTING
 
 
+def test_an_approval_for_now_passes_over_a_black_out(tmp_path: Path) -> None:
+    dark = Blackout(start=datetime(2026, 11, 20), end=datetime(2026, 11, 27))
+    bench = Bench(tmp_path, Settings(calendar=Calendar(blackouts=(dark,))))
+    assert bench.settle() is State.AVAILABLE
+    bench.orders.approve(Approval(who="ann", since=bench.clock.now()))
+    assert bench.settle() is State.AVAILABLE
+    bench.orders.approve(Approval(who="ann", since=bench.clock.now(), skips_windows=True))
+    assert bench.settle() is State.RESTARTING
+
+
 def test_a_release_soaks_and_a_younger_one_does_not_push_it_out(tmp_path: Path) -> None:
     bench = Bench(tmp_path, Settings(soak_seconds=int(7 * DAY)))
     assert bench.run(5 * DAY) is State.AVAILABLE
