@@ -16,7 +16,7 @@ from nestos.agent.identity import Identity
 from nestos.agent.machine import State
 from nestos.agent.memory import Memory, MemoryFile
 from nestos.agent.metrics import Metrics
-from nestos.agent.orders import OrderBook
+from nestos.agent.orders import OrderBook, Orders
 from nestos.agent.servers import Cincinnati, FleetLock
 from nestos.agent.settings import Settings, Strategy
 from nestos.base.errors import NetworkError
@@ -25,7 +25,7 @@ from nestos.locks.settings import Group
 from nestos.locks.settings import Settings as LockSettings
 from nestos.locks.store import Store, Synchronous
 from nestos.wire import graph as wire
-from tests.unit.agent.fakes import FakeClock, FakeDriver, FakePeople, graph, write_text
+from tests.unit.agent.fakes import FakeClock, FakeDriver, FakePeople, graph
 
 NODES, SLOTS, LEASE_SECONDS = 50, 3, 1800
 SETTINGS = Settings(strategies=(Strategy.FLEET_LOCK,), base_url="http://updates/", fleet_lock_url="http://locks/")
@@ -33,6 +33,28 @@ SETTINGS = Settings(strategies=(Strategy.FLEET_LOCK,), base_url="http://updates/
 
 class Crash(BaseException):
     """An agent's process ends."""
+
+
+class NoOrders(OrderBook):
+    """Nobody orders anything; fifty nodes would look for it thousands of times."""
+
+    def read(self) -> Orders:
+        return Orders()
+
+
+class Ram(MemoryFile):
+    """A memory that outlives its agent, and needs no disk."""
+
+    kept = Memory()
+
+    def read(self) -> Memory:
+        return self.kept
+
+    def write(self, memory: Memory) -> None:
+        self.kept = memory
+
+    def note(self, *, time: str, event: str, version: str, detail: str) -> None:
+        pass
 
 
 class Fleet:
@@ -110,7 +132,7 @@ class Member:
         self.name = name
         self.fleet = fleet
         self.driver = FakeDriver()
-        self.file = MemoryFile(fleet.folder / name, write_text=write_text)
+        self.file = Ram(fleet.folder / name)
         self.driver.wanted = self._wanted
         self.people = FakePeople()
         self.is_dead = False
@@ -127,7 +149,7 @@ class Member:
             updates=Cincinnati(SETTINGS.base_url, who=self.who, ask=ask),
             locks=FleetLock(SETTINGS.fleet_lock_url, who=self.who, ask=ask),
             people=self.people,
-            orders=OrderBook(self.fleet.folder / "orders"),
+            orders=NoOrders(self.fleet.folder / "orders"),
             file=self.file,
             marker=lambda: None,
             clock=self.fleet.clock,
@@ -162,7 +184,7 @@ class Member:
             self.is_dead = True
             self.fleet.down.discard(self.name)  # it does not restart, it is gone
             return None
-        return 60 + self.fleet.chance.random() * 120
+        return 40 + self.fleet.chance.random() * 60
 
     def is_done(self) -> bool:
         return self.is_dead or (self.driver.booted == "2" and self.engine.memory.state is State.IDLE)
