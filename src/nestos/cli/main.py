@@ -5,14 +5,36 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nestos import __version__
 from nestos.base import log
 from nestos.base.errors import NestosError
-from nestos.cli import bench, check, compose, locks, parity, release, run, serve, up, updates
+from nestos.cli import (
+    bench,
+    butane,
+    check,
+    compose,
+    ignition,
+    ignition_validate,
+    locks,
+    parity,
+    release,
+    run,
+    serve,
+    up,
+    updates,
+)
 
 logger = logging.getLogger(__name__)
+
+_PROGRAMS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
+    "butane": (butane.program, "translate a Butane config to Ignition"),
+    "ignition": (ignition.program, "carry out a stage of provisioning, or apply a config to a root"),
+    "ignition-validate": (ignition_validate.program, "say what is wrong with an Ignition config"),
+    "parity": (parity.program, "print or check the parity table"),
+}
+"""Programs with command lines of their own: what stands behind their name is theirs."""
 
 _EPILOG = """\
 examples:
@@ -41,19 +63,19 @@ def parser() -> argparse.ArgumentParser:
     commands = described.add_subparsers(metavar="COMMAND", required=True)
     for module in (up, check, bench, compose, run, serve, locks, release, updates):
         module.register(commands)
-    table = commands.add_parser("parity", help="print or check the parity table", add_help=False)
-    table.set_defaults(program=parity.program)
+    for name, (_, text) in _PROGRAMS.items():
+        commands.add_parser(name, help=text, add_help=False)
     return described
 
 
 def program(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status: 0, 1 for a failure, 2 for wrong input, 130 after Ctrl-C."""
-    options, rest = parser().parse_known_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    named = next((place for place, word in enumerate(given) if not word.startswith("-")), None)
+    if named is not None and given[named] in _PROGRAMS:
+        return _PROGRAMS[given[named]][0](given[named + 1 :])
+    options = parser().parse_args(given)
     log.setup(verbose=options.verbose)
-    if "program" in options:
-        return int(options.program(rest))
-    if rest:
-        parser().parse_args(arguments)  # says which word is unknown, and ends
     try:
         return int(options.handler(options))
     except NestosError as error:

@@ -7,7 +7,7 @@ import pytest
 
 from nestos import __version__
 from nestos.base.errors import InputError, InvariantError, NestosError
-from nestos.cli import compose, main, parity
+from nestos.cli import compose, main
 
 COMMANDS = ("up", "down", "test", "bench", "compose", "run", "serve")
 
@@ -37,7 +37,7 @@ def test_the_help_lists_the_commands_with_examples(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         main.program(["--help"])
     printed = capsys.readouterr().out
-    assert all(f"  {command} " in printed for command in (*COMMANDS, "parity"))
+    assert all(f"  {command} " in printed for command in (*COMMANDS, *main._PROGRAMS))
     assert "./nestos up" in printed
 
 
@@ -97,13 +97,15 @@ def test_a_bug_is_not_hidden(raising: Callable[[BaseException], None], error: Ex
         main.program(["compose"])
 
 
-def test_the_parity_table_takes_its_own_options(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", sorted(main._PROGRAMS))
+def test_a_program_of_its_own_takes_its_own_options(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     given: list[str] = []
 
     def program(words: list[str]) -> int:
         given.extend(words)
         return 3
 
-    monkeypatch.setattr(parity, "program", program)
-    assert main.program(["parity", "--check", "--help"]) == 3
-    assert given == ["--check", "--help"]
+    monkeypatch.setitem(main._PROGRAMS, name, (program, ""))
+    assert main.program([name, "--check", "--help"]) == 3
+    assert main.program(["-v", name, "-"]) == 3
+    assert given == ["--check", "--help", "-"]
