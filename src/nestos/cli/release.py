@@ -349,7 +349,7 @@ def _resume(options: argparse.Namespace) -> int:
 
 def _barrier(options: argparse.Namespace) -> int:
     reason = None if options.remove else options.reason
-    return _edit(options, "barrier", lambda held: model.barrier(held, options.version, reason=reason))
+    return _edit(options, "barrier", lambda held: model.barrier(held, options.version, reason=reason, now=_now()))
 
 
 def _deadend(options: argparse.Namespace) -> int:

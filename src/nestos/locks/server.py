@@ -143,7 +143,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         length = self.headers.get("Content-Length", "0")
-        if not length.isdigit() or int(length) > fleetlock.MOST_BYTES or self.headers.get("Transfer-Encoding"):
+        if (
+            not (length.isascii() and length.isdigit())
+            or int(length) > fleetlock.MOST_BYTES
+            or self.headers.get("Transfer-Encoding")
+        ):
             self.close_connection = True
             self._send(_refused(413, Refusal(kind="too_large", value=f"at most {fleetlock.MOST_BYTES} bytes")))
             return
@@ -167,12 +171,15 @@ class _Handler(BaseHTTPRequestHandler):
         logger.info(format, *arguments)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 1024  # a fleet whose window opens asks in one second; the base class has 5
+
+
 def listening(service: Service, *, address: str, port: int) -> ThreadingHTTPServer:
     """A server that listens and serves when it is told to. Raises ``StateError`` when the address cannot be had."""
     handler = type("Handler", (_Handler,), {"service": service})
     try:
-        server = ThreadingHTTPServer((address, port), handler)
+        return _Server((address, port), handler)
     except OSError as error:
         raise StateError(f"cannot listen on {address}:{port}: {error.strerror}") from error
-    server.daemon_threads = True
-    return server

@@ -272,6 +272,10 @@ class Store:
         if client.id in alive:
             database.execute("UPDATE waiters SET ticks = ? WHERE name_group = ? AND id = ?", (ticks, *key))
             return
+        # Who stopped asking would else be kept for ever, and stand in the queue again when the machine restarts.
+        database.execute(
+            "DELETE FROM waiters WHERE name_group = ? AND ticks <= ?", (client.group, ticks - rules.waiting_seconds)
+        )
         database.execute(
             "INSERT OR REPLACE INTO waiters SELECT ?, ?, ?, COALESCE(MAX(place), 0) + 1, ? FROM waiters",
             (*key, now, ticks),

@@ -16,6 +16,7 @@ from nestos.base import durable
 from nestos.base.errors import InputError
 from nestos.updates.answers import Answers
 from nestos.updates.graph import Query
+from nestos.updates.model import check_name
 
 DEFAULT_CLASSES: Mapping[str, float] = {"eager": 0.0, "early": 0.1, "normal": 0.5, "calm": 1.0}
 """Name to wariness: nodes of a class get a release when its rollout has reached that share."""
@@ -31,6 +32,9 @@ def files(answers: Answers, *, classes: Mapping[str, float], now: int) -> dict[s
     answers.advance(now)
     found = {}
     for stream, basearch, is_oci in sorted(answers.scopes):
+        # Both are a stranger's words where the folder is a mirror; as parts of a path they could lead out of it.
+        check_name(stream, what="stream")
+        check_name(basearch, what="architecture")
         for name, wariness in classes.items():
             query = Query(stream=stream, basearch=basearch, is_oci=is_oci, rollout_wariness=f"{wariness:.6f}")
             place = f"{stream}/{basearch}/{name}{'-oci' if is_oci else ''}/v1/graph"

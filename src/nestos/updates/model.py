@@ -189,9 +189,19 @@ def resume(stream: Stream, version: str, *, now: int) -> Stream:
     return stream.changed(replace(release, rollout=going, paused=None))
 
 
-def barrier(stream: Stream, version: str, *, reason: str | None) -> Stream:
-    """Makes the release one that no node jumps over; none as ``reason``: no longer."""
-    return stream.changed(replace(_published(stream, version), barrier=reason))
+def barrier(stream: Stream, version: str, *, reason: str | None, now: int) -> Stream:
+    """Makes the release one that no node jumps over; none as ``reason``: no longer.
+
+    The graph leads every node to a barrier that is not being rolled out. So one that no node is led to yet is held at a
+    share of 0 until its rollout.
+    """
+    release = _published(stream, version)
+    held = release.rollout
+    if reason is not None and held is None:
+        newer = stream.releases[stream.releases.index(release) + 1 :]
+        covered = {form for one in newer if _is_over(one, now=now) for form in _forms(one)}
+        held = None if _forms(release) <= covered else Rollout(start_percentage=0.0)
+    return stream.changed(replace(release, barrier=reason, rollout=held))
 
 
 def deadend(stream: Stream, version: str, *, reason: str | None) -> Stream:
@@ -259,13 +269,30 @@ def _merged(old: Build, new: Build) -> Build:
 
 
 def _settled(stream: Stream, *, now: int) -> Stream:
-    """Without the rollouts older than the newest finished one: nobody needs them, and edges grow by their square."""
-    over = [r.version for r in stream.listed() if r.rollout is not None and graph.is_over(r.rollout, now=now)]
-    if not over:
-        return stream
-    older = True
+    """Without the rollouts that a newer, finished one has made needless: edges grow by their square.
+
+    Needless is one if every architecture and form of the release has such a newer one, and no barrier that is still
+    being rolled out stands between: that barrier itself would else be open to every node.
+    """
+    covered: set[tuple[str, bool]] = set()
     kept = []
-    for release in stream.releases:
-        older = older and release.version != over[-1]
-        kept.append(replace(release, rollout=None, paused=None) if older else release)
-    return replace(stream, releases=tuple(kept))
+    for release in reversed(stream.releases):
+        forms, is_over = _forms(release), _is_over(release, now=now)
+        if release.barrier is not None and release.rollout is not None and not is_over:
+            covered -= forms
+            kept.append(release)
+        else:
+            kept.append(replace(release, rollout=None, paused=None) if forms <= covered else release)
+        if is_over:
+            covered |= forms
+    return replace(stream, releases=tuple(reversed(kept)))
+
+
+def _is_over(release: Release, *, now: int) -> bool:
+    return release.rollout is not None and graph.is_over(release.rollout, now=now)
+
+
+def _forms(release: Release) -> set[tuple[str, bool]]:
+    """What the release is made for: architecture, and whether as a container image."""
+    commits = {(name, False) for name, build in release.builds.items() if build.commit}
+    return commits | {(name, True) for name, build in release.builds.items() if build.digest_ref}

@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 _GRAPH = "/v1/graph"
 _SWEEP_SECONDS = 5.0
+_LONGEST_NOTE = 1000
 _OPEN = "Access-Control-Allow-Origin: *\r\n"
 _GZIP = "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
 
@@ -209,10 +210,16 @@ async def serve(settings: Settings, *, clock: Clock, started: Callable[[tuple[st
     ]
     started(servers[0].sockets[0].getsockname()[:2])
     notify("READY=1")
+    ending = asyncio.create_task(ended.wait())
     try:
-        await ended.wait()
+        # A task of ours that ended did so by a bug. To go on would be to serve for ever what was withdrawn meanwhile.
+        await asyncio.wait([ending, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done():
+                task.result()
     finally:
         notify("STOPPING=1")
+        ending.cancel()
         for task in tasks:
             task.cancel()
         for server in servers:
@@ -248,13 +255,17 @@ async def _sweep(listeners: Iterable[Listener], *, seconds: float) -> None:
 
 
 def notify(*lines: str) -> None:
-    """Tells the service manager, if there is one (sd_notify(3))."""
+    """Tells the service manager, if there is one (sd_notify(3)); one that does not listen is no failure of ours."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as speaking:
+    text = "\n".join(line.replace("\n", " ")[:_LONGEST_NOTE] for line in lines)
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as speaking,
+    ):
         speaking.connect("\0" + address[1:] if address.startswith("@") else address)
-        speaking.sendall("\n".join(lines).encode())
+        speaking.sendall(text.encode())
 
 
 def _refuse(status: int, sentence: str) -> bytes:

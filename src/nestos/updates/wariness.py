@@ -12,6 +12,8 @@ from functools import lru_cache
 
 _MASK = 0xFFFFFFFFFFFFFFFF
 _LEAST_OF_A_HASH = 0.000001
+_LONGEST_KEPT = 64
+"""Ids are 32 or 36 characters. Longer ones, up to 16 KiB each, would fill the memory if they were kept."""
 # What Rust reads as a number. Python reads more: spaces, underscores, digits of other scripts.
 _NUMBER = re.compile(r"[+-]?(?:inf|infinity|nan|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)", re.IGNORECASE)
 
@@ -42,11 +44,15 @@ def digest(node_id: str) -> int:
     """The 64-bit hash of a node's id: SipHash-1-3 with a key of zeros over its UTF-8 bytes and one byte 0xff."""
     if IS_NATIVE:
         return hash(node_id.encode("utf-8", "surrogateescape") + b"\xff") & _MASK
-    return _kept_digest(node_id)
+    return _kept_digest(node_id) if len(node_id) <= _LONGEST_KEPT else _hashed(node_id)
 
 
 @lru_cache(maxsize=65536)
 def _kept_digest(node_id: str) -> int:
+    return _hashed(node_id)
+
+
+def _hashed(node_id: str) -> int:
     return siphash13(node_id.encode("utf-8", "surrogateescape") + b"\xff")
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import json
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -117,3 +119,19 @@ def test_metrics_have_the_originals_names_and_ours(bench: Bench) -> None:
 def test_an_address_that_is_taken_is_an_error_of_ours(bench: Bench) -> None:
     with pytest.raises(StateError, match="cannot listen"):
         server.listening(bench.service, address="192.0.2.1", port=1)
+
+
+@pytest.mark.parametrize("length", ["\u00b2", "-1", "1e3", "+5", "", "65537"])
+def test_a_length_that_is_none_ends_the_connection_with_an_answer(bench: Bench, length: str) -> None:
+    """Latin-1 has digits of which ``int`` makes no number."""
+    handler = object.__new__(server._Handler)
+    handler.service, handler.command, handler.path = bench.service, "POST", "/v1/pre-reboot"
+    handler.request_version, handler.requestline, handler.client_address = "HTTP/1.1", "", ("", 0)
+    handler.headers = Message()
+    handler.headers["Content-Length"] = length
+    handler.rfile, handler.wfile = io.BytesIO(), io.BytesIO()
+
+    handler._serve()
+
+    assert handler.wfile.getvalue().startswith(b"HTTP/1.1 413 ")
+    assert handler.close_connection

@@ -188,6 +188,18 @@ def test_who_stopped_asking_loses_the_place(tmp_path: Path) -> None:
     assert not bench.takes("b")
 
 
+def test_who_stopped_asking_does_not_come_back_with_a_restart_of_the_machine(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, Group(name="default", slots=1, order=Order.ASKED, waiting_seconds=100))
+    for name in "ab":
+        bench.take(name)
+    bench.clock.sleep(1000)
+    bench.take("c")
+    bench.restart(boot_id="two")
+    assert [waiter.id for waiter in bench.store.waiters()] == ["c"]
+    bench.give_back("a")
+    assert bench.takes("c")
+
+
 def test_a_group_that_is_gone_from_the_configuration_is_still_listed(tmp_path: Path) -> None:
     bench = Bench(tmp_path, group("old"))
     bench.take("a", "old")

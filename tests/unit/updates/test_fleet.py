@@ -149,7 +149,7 @@ def test_a_bad_release_taken_back_reaches_nobody_more_and_those_that_have_it_are
 
 def test_every_node_goes_through_a_barrier(fleet: Fleet) -> None:
     fleet.hand_out("2", hours=0)
-    fleet.change(lambda held: model.barrier(held, "2", reason="keys"))
+    fleet.change(lambda held: model.barrier(held, "2", reason="keys", now=0))
     fleet.hand_out("3", hours=0)
     fleet.passes(1)
     assert fleet.share("2") == 1.0

@@ -216,7 +216,7 @@ def test_what_did_not_change_is_shared_by_generations(tmp_path: Path) -> None:
     folder = created(tmp_path)
     folder.change(WHY, seal=seal, name="stable", edit=publish)
     before = (folder.public / "prod/streams/stable/builds/1/release.json").stat().st_ino
-    folder.change(WHY, seal=seal, name="stable", edit=lambda held: model.barrier(held, "1", reason="keys"))
+    folder.change(WHY, seal=seal, name="stable", edit=lambda held: model.barrier(held, "1", reason="keys", now=0))
 
     assert (folder.public / "prod/streams/stable/builds/1/release.json").stat().st_ino == before
     old = folder.path / "generations/00000002/public/updates/stable.json"

@@ -105,7 +105,7 @@ def test_an_emergency_gives_it_to_every_node_at_once() -> None:
 
 def test_a_finished_rollout_ends_the_older_ones_and_leaves_the_barriers() -> None:
     held = stream_of("1", "2", "3", "4")
-    held = model.barrier(held, "2", reason="keys")
+    held = model.barrier(held, "2", reason="keys", now=0)
     for version in ("1", "2"):
         held = model.rollout(held, version, now=0, duration_minutes=0)
     held = model.rollout(held, "3", now=0, duration_minutes=0)
@@ -115,8 +115,46 @@ def test_a_finished_rollout_ends_the_older_ones_and_leaves_the_barriers() -> Non
     assert held.require("2").barrier == "keys"
 
 
+def test_a_rollout_goes_on_where_the_finished_one_has_nothing_for_an_architecture() -> None:
+    held = Stream(name="stable")
+    for version, names in (("1", ("x86_64", "aarch64")), ("2", ("x86_64", "aarch64")), ("3", ("x86_64",))):
+        held = model.create(held, version, {name: Build(commit=COMMIT) for name in names}, now=0)
+        held = model.publish(held, version, now=0)
+    for version in ("1", "2", "3"):
+        held = model.rollout(held, version, now=0, duration_minutes=0)
+
+    assert [release.version for release in held.releases if release.rollout] == ["2", "3"]
+
+
+def test_a_barrier_that_is_held_stays_held_when_a_newer_release_goes_to_every_node() -> None:
+    held = stream_of("1", "2", "3")
+    held = model.rollout(held, "1", now=0, duration_minutes=0)
+    held = model.rollout(model.barrier(held, "2", reason="keys", now=0), "2", now=0, duration_minutes=DAY)
+    held = model.pause(held, "2", now=6 * HOUR_SECONDS)
+
+    held = model.rollout(held, "3", now=7 * HOUR_SECONDS, duration_minutes=0)
+
+    assert share(held, "2", now=8 * HOUR_SECONDS) == 0.25
+    assert share(held, "1", now=8 * HOUR_SECONDS) == 1.0
+
+
+def test_a_release_that_becomes_a_barrier_before_its_rollout_waits_for_it() -> None:
+    held = model.rollout(stream_of("1", "2"), "1", now=0, duration_minutes=0)
+
+    held = model.barrier(held, "2", reason="keys", now=5)
+
+    assert held.require("2").rollout == Rollout(start_percentage=0.0)
+    assert share(model.rollout(held, "2", now=10, duration_minutes=0), "2", now=10) == 1.0
+
+
+def test_an_old_release_that_becomes_a_barrier_is_open_to_every_node() -> None:
+    held = model.rollout(stream_of("1", "2"), "2", now=0, duration_minutes=0)
+
+    assert model.barrier(held, "1", reason="keys", now=5).require("1").rollout is None
+
+
 def test_a_withdrawn_release_stays_listed_without_any_way_to_it() -> None:
-    held = model.rollout(model.barrier(stream_of("1", "2"), "2", reason="keys"), "2", now=0, duration_minutes=0)
+    held = model.rollout(model.barrier(stream_of("1", "2"), "2", reason="keys", now=0), "2", now=0, duration_minutes=0)
 
     gone = model.withdraw(held, "2", reason="does not boot").require("2")
 
@@ -131,8 +169,8 @@ def test_a_withdrawn_draft_is_gone() -> None:
 
 
 def test_marks_can_be_taken_away() -> None:
-    held = model.barrier(model.deadend(stream_of("1"), "1", reason="a"), "1", reason="b")
-    held = model.barrier(model.deadend(held, "1", reason=None), "1", reason=None)
+    held = model.barrier(model.deadend(stream_of("1"), "1", reason="a"), "1", reason="b", now=0)
+    held = model.barrier(model.deadend(held, "1", reason=None), "1", reason=None, now=0)
 
     assert (held.require("1").barrier, held.require("1").deadend) == (None, None)
 
@@ -158,7 +196,7 @@ REFUSED: list[tuple[str, Callable[[Stream], Stream]]] = [
     ("is not usable as version", lambda held: model.create(held, "../9", {}, now=0)),
     ("is not usable as architecture", lambda held: model.create(held, "9", {"a/b": Build()}, now=0)),
     ("not published yet", lambda held: model.rollout(draft(held), "9", now=0, duration_minutes=1)),
-    ("not published yet", lambda held: model.barrier(draft(held), "9", reason="")),
+    ("not published yet", lambda held: model.barrier(draft(held), "9", reason="", now=0)),
     ("not published yet", lambda held: model.deadend(draft(held), "9", reason="")),
     ("not from 0.0 to 1.0", lambda held: model.rollout(held, "1", now=0, start_percentage=50, duration_minutes=1)),
     ("not from none to a year", lambda held: model.rollout(held, "1", now=0, duration_minutes=-1)),

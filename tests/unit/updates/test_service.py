@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from nestos.base.errors import InputError, StateError
-from nestos.updates import export, source
+from nestos.updates import export, service, source
 from nestos.updates.counting import Requests
 from nestos.updates.http import Request
 from nestos.updates.service import GraphHandler, State, StatusHandler
@@ -249,6 +251,41 @@ def test_the_export_writes_what_changed_and_clears_away_what_is_gone(tmp_path: P
 def test_a_class_that_makes_no_sense_is_refused(server: Server, classes: dict[str, float]) -> None:
     with pytest.raises(InputError):
         export.files(server.state.answers, classes=classes, now=0)
+
+
+def test_a_mirror_does_not_lead_the_export_out_of_its_folder(tmp_path: Path) -> None:
+    publish(tmp_path, "1", "2")
+    for path in tmp_path.rglob("releases.json"):
+        path.write_text(path.read_text().replace("x86_64", "../../../etc"))
+
+    with pytest.raises(InputError, match="not usable as architecture"):
+        export.files(source.load(tmp_path), classes={"calm": 1.0}, now=0)
+
+
+# The server around it
+
+
+def test_a_manager_that_does_not_listen_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
+
+    service.notify("STATUS=" + "x" * (1 << 20))
+
+
+def test_a_server_that_no_longer_looks_for_metadata_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would else serve for ever what was withdrawn meanwhile."""
+
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug")
+
+    async def listen(*_: object) -> Mock:
+        return Mock(sockets=[Mock(getsockname=lambda: ("127.0.0.1", 1))])
+
+    monkeypatch.setattr(service, "_refresh", broken)
+    monkeypatch.setattr(service, "_listen", listen)
+    settings = service.Settings(folder=publish(tmp_path, "1"))
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        asyncio.run(asyncio.wait_for(service.serve(settings, clock=FixedClock(), started=lambda _: None), 5))
 
 
 def test_a_folder_without_streams_is_told(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from nestos.updates import wariness as module
 from nestos.updates.wariness import digest, siphash13, wariness
 
 VECTORS = [
@@ -18,6 +19,16 @@ def test_a_node_that_says_nothing_has_the_wariness_the_original_gives_it(
 ) -> None:
     assert digest(node_id) == siphash13(node_id.encode() + b"\xff") == expected
     assert wariness(None, node_id=node_id) == pytest.approx(share, abs=1e-12)
+
+
+def test_ids_of_no_sensible_length_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "IS_NATIVE", False)
+    module._kept_digest.cache_clear()
+
+    assert digest("x" * 8000) == siphash13(b"x" * 8000 + b"\xff")
+    assert module._kept_digest.cache_info().currsize == 0
+    digest("e0f3745b108f471cbd4883c6fbed8cdd")
+    assert module._kept_digest.cache_info().currsize == 1
 
 
 def test_a_request_without_id_has_the_wariness_seen_in_the_originals_metrics() -> None:
