@@ -41,7 +41,8 @@ def settle(tree: Path, *, units: Sequence[str], default_target: str, inside: Run
                 elif entry.is_symlink():
                     entry.unlink()
     lines = [f"disable {unit[1:]}" if unit.startswith("-") else f"enable {unit}" for unit in units]
-    preset = tree / "usr/lib/systemd/system-preset/10-nestos-manifest.preset"
+    # Behind 20-ignition.preset, so that a node's config has the last word, and before the distribution's own.
+    preset = tree / "usr/lib/systemd/system-preset/30-nestos-manifest.preset"
     preset.parent.mkdir(parents=True, exist_ok=True)
     preset.write_text("# From the manifest's units.\n" + "".join(line + "\n" for line in lines))
     offline = {"SYSTEMD_OFFLINE": "1"}

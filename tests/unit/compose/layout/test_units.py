@@ -32,7 +32,7 @@ def settle(tree: Path, *names: str) -> Scripted:
 
 def test_the_manifests_units_are_presets_in_their_order(tree: Path) -> None:
     inside = settle(tree, "ssh.service", "-docker.socket", "getty@tty1.service", "podman.socket", "own.timer")
-    preset = (tree / "usr/lib/systemd/system-preset/10-nestos-manifest.preset").read_text()
+    preset = (tree / "usr/lib/systemd/system-preset/30-nestos-manifest.preset").read_text()
     assert preset.splitlines()[1:] == [
         "enable ssh.service",
         "disable docker.socket",

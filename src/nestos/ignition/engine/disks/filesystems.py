@@ -10,7 +10,6 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nestos.base.errors import NestosError
 from nestos.ignition.engine.disks import devices
 from nestos.ignition.engine.disks.signatures import Signature, signature_of
 from nestos.ignition.engine.disks.survey import StorageError, Survey, execute, sentence
@@ -254,8 +253,8 @@ def _at_once(work: Sequence[tuple[_Entry, Callable[[], None]]]) -> None:
         with room:
             try:
                 act()
-            except (NestosError, OSError) as error:
-                failures.append((index, f"{entry.key} ({entry.device}): {error}"))
+            except Exception as error:  # in a thread, what nobody takes would be no failure at all
+                failures.append((index, f"{entry.key} ({entry.device}): {error or type(error).__name__}"))
 
     threads = [threading.Thread(target=attempt, args=(index,)) for index in range(len(work))]
     for thread in threads:

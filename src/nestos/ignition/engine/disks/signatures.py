@@ -10,11 +10,12 @@ from nestos.ignition.engine.disks.survey import StorageError, execute
 from nestos.ignition.engine.job import Job
 
 _NOTHING, _AMBIVALENT = 2, 8  # exit codes
+_TABLES = ("gpt", "dos", "sun", "sgi", "mac", "bsd", "atari")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signature:
-    """A file system or volume; ``kind`` is empty where there is none."""
+    """A file system, a volume or a partition table; ``kind`` is empty where there is none."""
 
     kind: str = ""
     label: str = ""
@@ -23,6 +24,8 @@ class Signature:
     def __str__(self) -> str:
         if not self.kind:
             return "nothing"
+        if self.kind in _TABLES:
+            return f"a partition table ({self.kind})"
         label = f' labelled "{self.label}"' if self.label else " without a label"
         return f"{self.kind}{label}, UUID {self.uuid or 'unknown'}"
 
@@ -51,7 +54,8 @@ def _probe(job: Job, device: Path, *options: str) -> tuple[dict[str, str], int]:
 
 def _signature(found: dict[str, str]) -> Signature:
     return Signature(
-        kind=found.get("ID_FS_TYPE", ""),
+        # A disk with partitions is not empty: what is wanted there was rather meant for one of them.
+        kind=found.get("ID_FS_TYPE") or found.get("ID_PART_TABLE_TYPE", ""),
         label=_plain(found.get("ID_FS_LABEL_ENC", "")),
         uuid=_plain(found.get("ID_FS_UUID_ENC", "")),
     )

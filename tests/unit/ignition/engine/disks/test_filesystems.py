@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from nestos.ignition.engine.disks import filesystems
 from nestos.ignition.engine.disks.filesystems import Action, canonical_uuid, command, decide
 from nestos.ignition.engine.disks.signatures import Signature, signature_of
 from nestos.ignition.engine.disks.survey import StorageError
@@ -173,6 +174,25 @@ def test_of_several_failures_every_one_is_told(blocks: Blocks) -> None:
         "$.storage.filesystems.2",
     ]
     assert "mkfs.ext4 -F /dev/sdb" in blocks.written
+
+
+def test_an_error_of_an_unexpected_kind_in_one_of_several_is_a_failure_too(
+    blocks: Blocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = [holds(blocks, name) for name in ("sda", "sdb")]
+    monkeypatch.setattr(filesystems, "command", lambda wanted, device: 1 / 0)
+
+    with pytest.raises(StorageError, match=r"filesystems\.1 .*division by zero"):
+        blocks.run({"filesystems": [{"device": device, "format": "ext4"} for device in devices]})
+
+
+def test_a_partition_table_is_something(blocks: Blocks) -> None:
+    device = Path(blocks.disk("sda"))
+    blocks.runner.on("blkid", stdout="ID_PART_TABLE_TYPE=gpt\n")
+
+    found = signature_of(blocks.job({}), device)
+    assert str(found) == "a partition table (gpt)"
+    assert decide(found, {"device": str(device), "format": "ext4"}) is Action.REFUSE
 
 
 def test_two_file_systems_for_one_device_are_refused(blocks: Blocks) -> None:
