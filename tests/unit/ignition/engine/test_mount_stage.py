@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from nestos.base.errors import CommandError
+from nestos.ignition.engine.disks import mounting
 from nestos.ignition.engine.disks.survey import StorageError
 from nestos.ignition.engine.stages import kargs, mount, umount
 from nestos.ignition.engine.stages.kargs import KernelArgumentsError
@@ -108,6 +109,24 @@ def test_when_one_cannot_be_mounted_none_stays_mounted(blocks: Blocks) -> None:
         mount.run(blocks.job(NESTED))
 
     assert lines(blocks)[-2:] == ["mount -t ext4 /dev/c ROOT/var/lib/data", "umount ROOT/var"]
+
+
+def test_a_place_that_cannot_be_made_leaves_none_mounted_either(
+    blocks: Blocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def make_place(job: object, entry: dict[str, str]) -> list[str]:
+        made.append(entry["path"])
+        if len(made) > 1:
+            raise OSError(30, "Read-only file system", entry["path"])
+        return []
+
+    monkeypatch.setattr(mounting, "make_place", make_place)
+    with pytest.raises(OSError, match="Read-only"):
+        mount.run(blocks.job(NESTED))
+
+    assert lines(blocks)[-1] == "umount ROOT/var"
 
 
 def test_what_would_be_done_can_be_told_without_doing_it(blocks: Blocks) -> None:

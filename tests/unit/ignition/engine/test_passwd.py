@@ -139,3 +139,17 @@ def test_homes_that_were_made_for_mounting_are_given_to_their_users(machine: Ben
     given = [machine.owners.of(machine.root / name.lstrip("/")) for name in noted]
     assert given == [None, (1000, 1000), (1000, 1000)]
     assert stat.S_IMODE((machine.root / "home/u").stat().st_mode) == 0o700
+
+
+def test_a_home_behind_a_link_that_was_made_for_mounting_is_given_too(machine: Bench) -> None:
+    machine.give({"passwd": {"users": [{"name": "u"}]}})
+    machine.stage("fetch-offline")
+    (machine.root / "var/home/u").mkdir(parents=True)
+    (machine.root / "home").symlink_to("var/home")
+    noted = ["/var/home", "/var/home/u"]
+    machine.job().write_state({**machine.job().read_state(), "notatedDirectories": noted})
+
+    assert machine.stage("files") == 0, machine.said
+
+    given = [machine.owners.of(machine.root / name.lstrip("/")) for name in noted]
+    assert given == [None, (1000, 1000)]

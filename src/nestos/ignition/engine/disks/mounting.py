@@ -82,7 +82,7 @@ def mount_all(job: Job) -> None:
                 _note(job, make_place(job, entry))
                 mount(job, entry)
                 done.append(entry)
-    except NestosError:
+    except (NestosError, OSError):
         for entry in reversed(done):
             with job.log.operation(f"unmounting {place_of(job, entry)} again"):
                 unmount(job, entry)

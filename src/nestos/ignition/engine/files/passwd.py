@@ -145,9 +145,10 @@ def _give_home(job: Job, user: User) -> None:
     account = find_user(job.root, user["name"])
     if not noted or user.get("noCreateHome") or account is None:
         return
+    home = job.root.join(account.home)  # /home may lead to /var/home, and mounts have no links in their paths
     for folder in noted:
-        if folder == account.home or folder.startswith(account.home + "/"):
-            path = job.root.join(folder, follow_last=False)
+        path = job.root.join(folder, follow_last=False)
+        if path.is_relative_to(home) and home != job.root.path:
             with job.log.operation(f'giving {folder} to user "{account.name}"'):
                 job.machine.owners.give(path, uid=account.uid, gid=account.gid)
                 path.chmod(_KEY_FOLDER_MODE)
