@@ -18,7 +18,7 @@ _NOTES = {
 }
 
 
-@scenario("storage", minutes=5, needs=["container"])
+@scenario("storage", minutes=8, needs=["container"])
 def makes_disks_as_the_config_says(lab: Lab) -> None:
     """Partitions, RAID, LUKS, file systems, swap and kernel arguments of a config, there after a restart too."""
     disks = tuple(
