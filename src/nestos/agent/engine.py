@@ -353,7 +353,7 @@ class Engine:
             # What lies farther ahead than it may comes of a clock that was wrong then.
             ends = now + _ABANDONED_SECONDS
             left_alone = {payload: item for payload, item in memory.abandoned.items() if now < item.until <= ends}
-            reasons = {payload: f"it is left alone for now: {item.reason}" for payload, item in left_alone.items()}
+            reasons = {payload: f"it is left alone: {item.reason}" for payload, item in left_alone.items()}
             settings = self.settings
             wishes = Wishes(
                 denied={**reasons, **node.denied},

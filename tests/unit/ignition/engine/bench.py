@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, Unpack, cast
 
 from nestos.base.errors import CommandError
 from nestos.base.paths import Root
-from nestos.host.process import Completed
+from nestos.host.process import Completed, RunOptions
 from nestos.ignition.engine.job import Job
 from nestos.ignition.engine.log import Log
 from nestos.ignition.engine.machine import Machine, Network
@@ -74,22 +74,10 @@ class FakeTools:
         self.secrets: list[str] = []
         self.failing: set[str] = set()
 
-    def __call__(
-        self,
-        command: Sequence[str | os.PathLike[str]],
-        /,
-        *,
-        environment: Mapping[str, str] | None = None,
-        stdin: str | bytes | None = None,
-        cwd: Path | None = None,
-        timeout_seconds: float | None = None,
-        accepted: Sequence[int] = (0,),
-        secrets: Sequence[str] = (),
-        output: IO[bytes] | None = None,
-    ) -> Completed:
+    def __call__(self, command: Sequence[str | os.PathLike[str]], /, **options: Unpack[RunOptions]) -> Completed:
         words = [os.fspath(word) for word in command]
         self.commands.append([word.replace(str(self.root), "ROOT") for word in words])
-        self.secrets += secrets
+        self.secrets += options.get("secrets", ())
         if words[0] in self.failing:
             raise CommandError(f"exit status 1 from: {words[0]}", returncode=1, output="")
         if words[0] == "useradd":

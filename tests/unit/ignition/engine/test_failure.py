@@ -57,7 +57,7 @@ def test_secrets_are_left_out(config: dict[str, Any], expected: dict[str, Any]) 
         ({"path": "/etc/motd", "mode": 0o640}, True),
         ({"path": "/etc/ssl/server.pem"}, True),
         ({"path": "/etc/api-token"}, True),
-        ({"path": "/root/.ssh/id_ed25519", "mode": 0o644}, True),
+        ({"path": "/home/core/.ssh/id_ed25519", "mode": 0o644}, True),
     ],
 )
 def test_the_data_of_a_file_are_shown_if_everyone_may_read_them(file: dict[str, Any], is_hidden: bool) -> None:

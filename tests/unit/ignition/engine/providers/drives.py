@@ -6,10 +6,10 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import Unpack
 
 from nestos.base.errors import CommandError
-from nestos.host.process import Completed
+from nestos.host.process import Completed, RunOptions
 from tests.unit.ignition.engine.bench import Bench, FakeTools
 
 
@@ -22,22 +22,10 @@ class DriveTools(FakeTools):
         self.outputs: dict[str, str] = {}
         self.mounted: list[str] = []
 
-    def __call__(
-        self,
-        command: Sequence[str | os.PathLike[str]],
-        /,
-        *,
-        environment: Mapping[str, str] | None = None,
-        stdin: str | bytes | None = None,
-        cwd: Path | None = None,
-        timeout_seconds: float | None = None,
-        accepted: Sequence[int] = (0,),
-        secrets: Sequence[str] = (),
-        output: IO[bytes] | None = None,
-    ) -> Completed:
+    def __call__(self, command: Sequence[str | os.PathLike[str]], /, **options: Unpack[RunOptions]) -> Completed:
         words = [os.fspath(word).replace(str(self.top), "") for word in command]
         self.commands.append(words)
-        self.secrets += secrets
+        self.secrets += options.get("secrets", ())
         if words[0] in self.failing:
             raise CommandError(f"exit status 1 from: {words[0]}", returncode=1, output="")
         if words[0] == "mount":
