@@ -18,7 +18,7 @@ CLUSTER_BYTES = 4096
 """Of the disk: small, so that a killed QEMU loses just what was not flushed (see ``nestos.lab.spec``)."""
 
 MARKS = {"/etc/scenario/mark": "etc is whole\n", "/var/lib/scenario/mark": "var is whole\n"}
-_RESUME_SECONDS = 120.0
+_RESUME_SECONDS = 600.0
 
 
 def prepare(lab: Lab, target: Path) -> None:

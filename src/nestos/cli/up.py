@@ -32,9 +32,9 @@ from nestos.lab.ssh import Identity, identity
 NAME = "nest1"
 _HELLO_PORT = 8080
 _DISK_SIZE = "20G"  # sparse; the node's /var grows into it on first boot
-_BOOT_SECONDS = 900.0
+_BOOT_SECONDS = 1800.0
 _STOPPED = r"nestos: the first boot stopped|Kernel panic|neither slot can be loaded"
-_HELLO_SECONDS = 600.0
+_HELLO_SECONDS = 900.0
 _EPILOG = """\
 examples:
   nestos up                      the default edition and its example config

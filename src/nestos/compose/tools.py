@@ -113,7 +113,8 @@ def _compose(target: Path, origins: Sequence[PackageSource], *, machine: str) ->
     if target.exists():
         shutil.rmtree(target)
     try:
-        process.run(_command(target, origins, machine=machine))
+        # It starts a small Python program for each package; a Python put before the system's on PATH may start slowly.
+        process.run(_command(target, origins, machine=machine), environment={"PATH": process.SYSTEM_PATH})
     except BaseException as error:
         shutil.rmtree(target, ignore_errors=True)
         if isinstance(error, CommandError):

@@ -24,7 +24,9 @@ Started: TypeAlias = "subprocess.Popen[bytes]"
 """What ``start`` returns, for callers that may not import ``subprocess``."""
 
 _PASSED_ON = ("PATH", "HOME", "TERM", "TMPDIR", "http_proxy", "https_proxy", "no_proxy")
-_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where a Debian system has its programs."""
+
 _OUTPUT_KEPT = 4000  # characters of a failed command's output that its error carries
 
 
@@ -58,7 +60,7 @@ class Runner(Protocol):
 def environment_of(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment children get: a short list from ours, a fixed locale, and ``extra`` on top."""
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    environment.setdefault("PATH", _DEFAULT_PATH)
+    environment.setdefault("PATH", SYSTEM_PATH)
     environment |= {"LC_ALL": "C.UTF-8", "LANG": "C.UTF-8"}
     return environment | dict(extra or {})
 

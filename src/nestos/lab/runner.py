@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from nestos.base import durable
+from nestos.base.clock import Clock, SystemClock
 from nestos.base.errors import NestosError
 from nestos.base.log import Progress
 from nestos.lab.scenario import Equipment, Lab, Scenario
@@ -21,7 +21,7 @@ from nestos.lab.scenario import Equipment, Lab, Scenario
 AT_ONCE = 2
 """Two machines of two cores each: a third makes all of them miss their deadlines on two cores without KVM."""
 
-_PATIENCE = 3.0  # a scenario that takes longer than this many times what it declares is ended
+_PATIENCE = 5.0  # a scenario that takes longer than this many times what it declares is ended
 _TICK_SECONDS = 1.0
 _LINES_SHOWN = 40
 
@@ -73,18 +73,27 @@ def run_scenarios(
     stream: TextIO,
     budget_minutes: float | None = None,
     at_once: int = AT_ONCE,
+    clock: Clock | None = None,
 ) -> Outcome:
     """Runs the scenarios, longest first, and returns what came of them.
 
     Each keeps its logs in a folder below ``logs/<time of the run>``, beside ``results.json``. A scenario that
-    would not end within ``budget_minutes``, by its own estimate, is skipped. The last line written to ``stream``
-    counts those that passed and failed.
+    would not end within ``budget_minutes``, by its own estimate and the pace of those before it, is skipped. The last
+    line written to ``stream`` counts those that passed and failed.
     """
     folder = logs / datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     folder.mkdir(parents=True, exist_ok=True)
     progress = Progress(stream)
     progress.say(f"{len(selection)} scenarios, {at_once} at a time, {equipment.accelerator.name}; logs: {folder}")
-    run = _Run(equipment=equipment, folder=folder, progress=progress, budget_minutes=budget_minutes)
+    clock = clock or SystemClock()
+    run = _Run(
+        equipment=equipment,
+        folder=folder,
+        progress=progress,
+        budget_minutes=budget_minutes,
+        clock=clock,
+        began=clock.monotonic(),
+    )
     waiting = sorted(selection, key=lambda item: -item.minutes)
     with ThreadPoolExecutor(max_workers=at_once) as pool:
         try:
@@ -117,18 +126,25 @@ class _Run:
     folder: Path
     progress: Progress
     budget_minutes: float | None
-    began: float = field(default_factory=time.monotonic)
+    clock: Clock
+    began: float
     active: list[_Attempt] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
     printing: threading.Lock = field(default_factory=threading.Lock)
+    declared_seconds: float = 0.0
+    """What the scenarios that ended had declared together."""
+
+    @property
+    def pace(self) -> float:
+        """How many times as long as declared the scenarios take on this machine, today; at least 1."""
+        taken = sum(result.seconds for result in self.results)
+        return max(1.0, taken / self.declared_seconds) if self.declared_seconds else 1.0
 
     def begin(self, item: Scenario, pool: ThreadPoolExecutor) -> None:
         """Starts a scenario, or records why not."""
-        minutes = (time.monotonic() - self.began) / 60
-        if self.budget_minutes is not None and minutes + item.minutes > self.budget_minutes:
-            self.say(
-                f"{item.name}: skipped: about {item.minutes:g} min, and {self.budget_minutes - minutes:.0f} are left"
-            )
+        gone, wanted = (self.clock.monotonic() - self.began) / 60, item.minutes * self.pace
+        if self.budget_minutes is not None and gone + wanted > self.budget_minutes:
+            self.say(f"{item.name}: skipped: about {wanted:.0f} min, and {self.budget_minutes - gone:.0f} are left")
             self.results.append(Result(name=item.name, outcome="skipped", error="no time left"))
             return
         folder = self.folder / item.name
@@ -147,17 +163,19 @@ class _Run:
             images=images,
         )
         self.say(f"{item.name}: start, about {item.minutes:g} min: {item.summary}")
+        began = self.clock.monotonic()
         future = pool.submit(item.function, lab)
-        self.active.append(_Attempt(scenario=item, lab=lab, future=future, began=time.monotonic()))
+        self.active.append(_Attempt(scenario=item, lab=lab, future=future, began=began))
 
     def tend(self) -> None:
         """Waits a moment, ends what is overdue, and takes the results of what has ended."""
         wait([attempt.future for attempt in self.active], timeout=_TICK_SECONDS, return_when=FIRST_COMPLETED)
         for attempt in list(self.active):
-            seconds = time.monotonic() - attempt.began
+            seconds = self.clock.monotonic() - attempt.began
             if attempt.future.done():
                 self.active.remove(attempt)
                 self.results.append(self._ended(attempt, seconds=round(seconds, 1)))
+                self.declared_seconds += attempt.scenario.minutes * 60
             elif seconds > attempt.scenario.minutes * 60 * _PATIENCE and not attempt.lab.is_interrupted:
                 self.say(f"{attempt.scenario.name}: ended, far over its time")
                 attempt.lab.interrupt()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nestos.base.clock import SystemClock
 from nestos.base.errors import InputError
 from nestos.host.toolbox import Toolbox
 from nestos.lab.runner import Outcome, run_scenarios
@@ -25,6 +26,19 @@ class Images:
         return Path("/images/disk.raw")
 
 
+class StoodClock(SystemClock):
+    """Only ``sleep`` moves it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
 class Bench:
     """Runs scenarios and keeps what was printed."""
 
@@ -38,13 +52,21 @@ class Bench:
             images=Images(),
         )
 
-    def run(self, *scenarios: Scenario, budget_minutes: float | None = None) -> Outcome:
+    def run(
+        self,
+        *scenarios: Scenario,
+        budget_minutes: float | None = None,
+        at_once: int = 2,
+        clock: StoodClock | None = None,
+    ) -> Outcome:
         return run_scenarios(
             scenarios,
             equipment=self.equipment,
             logs=self.folder / "logs",
             stream=self.stream,
             budget_minutes=budget_minutes,
+            at_once=at_once,
+            clock=clock,
         )
 
     @property
@@ -123,6 +145,19 @@ def test_what_does_not_fit_the_time_is_skipped_and_no_failure(bench: Bench) -> N
     assert outcome.has_passed
     assert "not run, for want of time: long" in bench.lines
     assert bench.lines[-1] == "1 passed, 0 failed"
+
+
+@pytest.mark.parametrize(("budget_minutes", "outcome"), [(40, "skipped"), (46, "passed")])
+def test_on_a_slow_machine_less_fits_the_time(bench: Bench, budget_minutes: float, outcome: str) -> None:
+    clock = StoodClock()
+
+    def takes_thirty_minutes(lab: Lab) -> None:
+        clock.sleep(1800)
+
+    scenarios = [a("slow", takes_thirty_minutes, minutes=10), a("next", passes, minutes=5)]
+    # Five minutes would fit into forty, but at this pace they will be fifteen.
+    done = bench.run(*scenarios, budget_minutes=budget_minutes, at_once=1, clock=clock)
+    assert done.by_name == {"slow": "passed", "next": outcome}
 
 
 def test_an_image_that_cannot_be_made_fails_only_who_needs_it(bench: Bench) -> None:
