@@ -72,14 +72,16 @@ def run_scenarios(
     logs: Path,
     stream: TextIO,
     budget_minutes: float | None = None,
+    limit_minutes: float | None = None,
     at_once: int = AT_ONCE,
     clock: Clock | None = None,
 ) -> Outcome:
     """Runs the scenarios, longest first, and returns what came of them.
 
     Each keeps its logs in a folder below ``logs/<time of the run>``, beside ``results.json``. A scenario that
-    would not end within ``budget_minutes``, by its own estimate and the pace of those before it, is skipped. The last
-    line written to ``stream`` counts those that passed and failed.
+    would not end within ``budget_minutes``, by its own estimate and the pace of those before it, is skipped. One that
+    still runs after ``limit_minutes`` is ended and counts as skipped too. The last line written to ``stream`` counts
+    those that passed and failed.
     """
     folder = logs / datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,6 +93,7 @@ def run_scenarios(
         folder=folder,
         progress=progress,
         budget_minutes=budget_minutes,
+        limit_minutes=limit_minutes,
         clock=clock,
         began=clock.monotonic(),
     )
@@ -110,12 +113,14 @@ def run_scenarios(
     return outcome
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Attempt:
     scenario: Scenario
     lab: Lab
     future: Future[None]
     began: float
+    is_out_of_time: bool = False
+    """Ended because the whole run took too long."""
 
 
 @dataclass
@@ -126,6 +131,7 @@ class _Run:
     folder: Path
     progress: Progress
     budget_minutes: float | None
+    limit_minutes: float | None
     clock: Clock
     began: float
     active: list[_Attempt] = field(default_factory=list)
@@ -142,7 +148,7 @@ class _Run:
 
     def begin(self, item: Scenario, pool: ThreadPoolExecutor) -> None:
         """Starts a scenario, or records why not."""
-        gone, wanted = (self.clock.monotonic() - self.began) / 60, item.minutes * self.pace
+        gone, wanted = self._minutes, item.minutes * self.pace
         if self.budget_minutes is not None and gone + wanted > self.budget_minutes:
             self.say(f"{item.name}: skipped: about {wanted:.0f} min, and {self.budget_minutes - gone:.0f} are left")
             self.results.append(Result(name=item.name, outcome="skipped", error="no time left"))
@@ -176,9 +182,19 @@ class _Run:
                 self.active.remove(attempt)
                 self.results.append(self._ended(attempt, seconds=round(seconds, 1)))
                 self.declared_seconds += attempt.scenario.minutes * 60
-            elif seconds > attempt.scenario.minutes * 60 * _PATIENCE and not attempt.lab.is_interrupted:
+            elif attempt.lab.is_interrupted:
+                continue
+            elif self.limit_minutes is not None and self._minutes > self.limit_minutes:
+                self.say(f"{attempt.scenario.name}: ended, the time for the whole run is over")
+                attempt.is_out_of_time = True
+                attempt.lab.interrupt()
+            elif seconds > attempt.scenario.minutes * 60 * _PATIENCE:
                 self.say(f"{attempt.scenario.name}: ended, far over its time")
                 attempt.lab.interrupt()
+
+    @property
+    def _minutes(self) -> float:
+        return (self.clock.monotonic() - self.began) / 60
 
     def say(self, text: str) -> None:
         """One line, whole."""
@@ -187,6 +203,9 @@ class _Run:
 
     def _ended(self, attempt: _Attempt, *, seconds: float) -> Result:
         error = attempt.future.exception()
+        if error is not None and attempt.is_out_of_time:
+            attempt.lab.close()
+            return Result(name=attempt.scenario.name, outcome="skipped", seconds=seconds, error="no time left")
         explained = _explain(error, attempt.lab) if error is not None else ""
         attempt.lab.close()
         how = "FAILED" if explained else "passed"

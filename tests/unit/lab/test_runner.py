@@ -56,6 +56,7 @@ class Bench:
         self,
         *scenarios: Scenario,
         budget_minutes: float | None = None,
+        limit_minutes: float | None = None,
         at_once: int = 2,
         clock: StoodClock | None = None,
     ) -> Outcome:
@@ -65,6 +66,7 @@ class Bench:
             logs=self.folder / "logs",
             stream=self.stream,
             budget_minutes=budget_minutes,
+            limit_minutes=limit_minutes,
             at_once=at_once,
             clock=clock,
         )
@@ -158,6 +160,20 @@ def test_on_a_slow_machine_less_fits_the_time(bench: Bench, budget_minutes: floa
     # Five minutes would fit into forty, but at this pace they will be fifteen.
     done = bench.run(*scenarios, budget_minutes=budget_minutes, at_once=1, clock=clock)
     assert done.by_name == {"slow": "passed", "next": outcome}
+
+
+def test_what_still_runs_when_the_time_is_over_is_ended_and_no_failure(bench: Bench) -> None:
+    clock = StoodClock()
+
+    def lasts(lab: Lab) -> None:
+        clock.sleep(3600)
+        while True:
+            lab.sleep(0.01)
+
+    outcome = bench.run(a("endless", lasts, minutes=50), limit_minutes=55, clock=clock)
+    assert outcome.by_name == {"endless": "skipped"}
+    assert outcome.has_passed
+    assert "not run, for want of time: endless" in bench.lines
 
 
 def test_an_image_that_cannot_be_made_fails_only_who_needs_it(bench: Bench) -> None:
