@@ -58,6 +58,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
     bench = Bench()
     monkeypatch.setenv("NESTOS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(check.pace, "measure", lambda: 1.0)
     monkeypatch.setattr(process, "run", bench.run)
     monkeypatch.setattr(check, "collect", lambda package: KNOWN)
     monkeypatch.setattr(check, "_scenarios_pass", bench.run_scenarios)
@@ -82,6 +83,17 @@ def test_every_gate_runs_in_turn_and_scenarios_in_the_time_that_is_left(bench: B
     assert names == ["first-boot"]
     assert limit is not None and 74 < limit < 75
     assert capfd.readouterr().out == "nestos test: every gate passed\n"
+
+
+def test_a_machine_that_is_far_too_slow_runs_no_scenario_and_says_so(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    monkeypatch.setattr(check.pace, "measure", lambda: 6.2)
+    assert handle() == 0
+    assert bench.scenarios == []
+    assert "SCENARIOS NOT RUN: this machine takes 6.2 times as long" in capfd.readouterr().out
+    handle("--all")
+    assert len(bench.scenarios) == 1
 
 
 def test_a_gate_that_fails_does_not_stop_the_ones_behind_it(bench: Bench, capfd: Capture) -> None:
