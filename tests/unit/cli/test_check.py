@@ -58,7 +58,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
     bench = Bench()
     monkeypatch.setenv("NESTOS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(check.pace, "measure", lambda: 1.0)
+    monkeypatch.setattr("nestos.lab.pace.measure", lambda: 1.0)
     monkeypatch.setattr(process, "run", bench.run)
     monkeypatch.setattr(check, "collect", lambda package: KNOWN)
     monkeypatch.setattr(check, "_scenarios_pass", bench.run_scenarios)
@@ -88,7 +88,7 @@ def test_every_gate_runs_in_turn_and_scenarios_in_the_time_that_is_left(bench: B
 def test_a_machine_that_is_far_too_slow_runs_no_scenario_and_says_so(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, capfd: Capture
 ) -> None:
-    monkeypatch.setattr(check.pace, "measure", lambda: 6.2)
+    monkeypatch.setattr("nestos.lab.pace.measure", lambda: 6.2)
     assert handle() == 0
     assert bench.scenarios == []
     assert "SCENARIOS NOT RUN: this machine takes 6.2 times as long" in capfd.readouterr().out
