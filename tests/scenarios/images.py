@@ -1,9 +1,10 @@
 """The images that scenarios boot and the releases they update to, composed with the product's own pipeline.
 
 Names: ``container`` and ``base`` are raw disk images (of the default edition, and of release ``v1`` of the test
-edition), ``openstack`` is ``base`` for that platform, ``ready`` is the saved machine of ``prepared``, ``repository`` is
-the folder with every test release, ``releases`` a JSON file that maps each test release (``v1``, ``v2``, ``panic`` ...)
-to its ``release.json``, ``keys`` the GnuPG home of the key that signs them.
+edition), ``openstack`` is ``base`` for that platform, ``sealed`` is ``base`` with clevis, ``ready`` is the saved
+machine of ``prepared``, ``repository`` is the folder with every test release, ``sealed-repository`` the same folder
+with a release that ``sealed`` updates to, ``releases`` a JSON file that maps each test release (``v1``, ``v2``,
+``panic`` ...) to its ``release.json``, ``keys`` the GnuPG home of the key that signs them.
 """
 
 from __future__ import annotations
@@ -61,6 +62,11 @@ class ScenarioImages:
             return self._disk(self._release("v1"))
         if name == "openstack":
             return self._disk(self._release("v1"), platform_id="openstack")
+        if name == "sealed":
+            return self._disk(self._release("sealed-v1"))
+        if name == "sealed-repository":
+            self._release("sealed-v2")
+            return self._test.repository
         if name in ("repository", "releases"):
             made = {release: self._release(release) for release in RELEASES}
             listing = self._test.folder("test-releases") / "releases.json"

@@ -20,6 +20,7 @@ _MODULES = ("systemd", "systemd-veritysetup", "systemd-networkd", "nestos", "ign
 # Files that the modules bring last: they are there if the modules are.
 _PROOFS = (
     "usr/bin/ignition",
+    "usr/libexec/nestos-var",
     "usr/lib/systemd/system/ignition-files.service",
     "usr/lib/systemd/system/nestos-sysroot.service",
     "usr/lib/systemd/systemd-veritysetup",

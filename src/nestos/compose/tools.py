@@ -44,6 +44,8 @@ _PACKAGES: tuple[str, ...] = (
     "openssh-client",
     "ostree",
     "qemu-utils",
+    "swtpm",
+    "tang-common",
     "xz-utils",
     "zstd",
 )

@@ -24,7 +24,7 @@ from nestos.base.paths import Root
 from nestos.host import process
 from nestos.host.process import Completed, Runner
 from nestos.host.toolbox import Toolbox
-from nestos.lab import disks
+from nestos.lab import disks, tpm
 from nestos.lab.console import Console
 from nestos.lab.qmp import Qmp, QmpError
 from nestos.lab.spec import OVMF_VARIABLES, Accelerator, Cache, Firmware, MachineSpec, Places, command_line
@@ -66,6 +66,7 @@ class Machine:
         self.clock = clock or SystemClock()
         self._outlives_us = outlives_us
         self._process: process.Started | None = None
+        self._tpm: process.Started | None = None
         self._qmp: Qmp | None = None
         self._boot_mark = 0
 
@@ -89,6 +90,8 @@ class Machine:
         command = command_line(spec, accelerator=self.accelerator, places=places)
         tools = self._visible_to_qemu(spec, places)
         with (self.folder / "qemu.log").open("ab") as log:
+            if spec.tpm is not None:
+                self._tpm = tpm.start(spec.tpm, socket=places.tpm, tools=self._tools, log=log, clock=self.clock)
             self._process = process.start(tools.wrap(command, outlives_us=self._outlives_us), output=log)
         self._connect(places)
 
@@ -276,6 +279,11 @@ class Machine:
         if self._qmp is not None:
             self._qmp.close()
             self._qmp = None
+        if self._tpm is not None and not self.is_running:
+            # It has ended with QEMU's connection, unless there never was one.
+            self._tpm.kill()
+            self._tpm.wait()
+            self._tpm = None
         if self.places is not None and not self.is_running:
             shutil.rmtree(self.places.sockets, ignore_errors=True)
             self.places = None

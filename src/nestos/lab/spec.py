@@ -77,6 +77,7 @@ class MachineSpec:
     ``snapshot`` the image is never written: a throw-away overlay takes the writes. ``fw_cfg`` pairs a name with the
     file that holds the value. ``serial_log`` none means ``serial.log`` in the machine's folder. ``cpu`` empty means the
     accelerator's choice. ``load_state`` names an internal snapshot made by ``Machine.save_state`` to resume from.
+    ``tpm`` is the folder in which a TPM 2 keeps its memory; none: the machine has no TPM.
     """
 
     name: str
@@ -99,6 +100,7 @@ class MachineSpec:
     stops_on_reboot: bool = False
     cpu: str = ""
     load_state: str = ""
+    tpm: Path | None = None
 
     def all_disks(self) -> tuple[Disk, ...]:
         """The boot disk, if there is one, and the others, in the order the guest sees them."""
@@ -148,6 +150,11 @@ class Places:
         return self.sockets / "console"
 
     @property
+    def tpm(self) -> Path:
+        """The socket of the TPM."""
+        return self.sockets / "tpm"
+
+    @property
     def variables(self) -> Path:
         """The UEFI variables of this machine."""
         return self.folder / "uefi-variables.fd"
@@ -165,7 +172,7 @@ def command_line(spec: MachineSpec, *, accelerator: Accelerator, places: Places)
     line += ["-qmp", f"unix:{_quoted(places.qmp)},server=on,wait=off"]
     console = f"socket,id=console,path={_quoted(places.console)},server=on,wait=off"
     line += ["-chardev", f"{console},logfile={_quoted(log)},logappend=on", "-serial", "chardev:console"]
-    line += _firmware(spec, places) + _disks(spec) + _devices(spec) + _network(spec)
+    line += _firmware(spec, places) + _disks(spec) + _devices(spec, places) + _network(spec)
     for name, path in spec.fw_cfg:
         line += ["-fw_cfg", f"name={name},file={_quoted(path)}"]
     if spec.kernel is not None:
@@ -205,12 +212,15 @@ def _disks(spec: MachineSpec) -> list[str]:
     return line
 
 
-def _devices(spec: MachineSpec) -> list[str]:
+def _devices(spec: MachineSpec, places: Places) -> list[str]:
     line: list[str] = []
     if spec.has_rng:
         line += ["-object", "rng-random,id=rng0,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng0"]
     if spec.has_watchdog:
         line += ["-device", "i6300esb", "-action", "watchdog=reset"]
+    if spec.tpm is not None:
+        line += ["-chardev", f"socket,id=tpm,path={_quoted(places.tpm)}"]
+        line += ["-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0"]
     return line
 
 

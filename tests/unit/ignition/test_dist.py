@@ -16,6 +16,7 @@ from nestos.ignition.spec.parse import parse
 
 DIST = Path(nestos.__file__).parent / "dist"
 MODULE = DIST / "dracut/30ignition"
+ROOT_MODULE = DIST / "dracut/35nestos"
 IN_ORDER = ["fetch-offline", "fetch", "kargs", "disks", "mount", "files"]
 
 
@@ -68,6 +69,22 @@ def test_the_stages_come_in_their_order(first: str, second: str) -> None:
 def test_the_files_stage_waits_for_the_writable_root_and_comes_before_its_fstab_is_read() -> None:
     assert "nestos-sysroot.service" in unit("mount").all("After")
     assert "initrd-parse-etc.service" in unit("files").all("Before")
+
+
+def test_var_gets_its_room_before_anything_is_made_on_it() -> None:
+    grow = Unit(ROOT_MODULE / "nestos-grow-var.service")
+
+    assert {"ignition-disks.service", "nestos-sysroot.service"} <= {*grow.all("Before")}
+    assert {"ignition-fetch-offline.service", "ignition-fetch.service"} <= {*grow.all("After")}
+
+
+def test_no_boot_ends_in_a_shell() -> None:
+    drop_in = (ROOT_MODULE / "nestos-emergency.conf").read_text()
+    starts = [line.partition("=")[2] for line in drop_in.splitlines() if line.startswith("ExecStart=")]
+
+    assert starts == ["", "/usr/bin/systemctl --force reboot"]
+    assert "TimeoutStartSec=infinity" in drop_in, "what is told before takes longer than systemd gives a service"
+    assert "for unit in emergency dracut-emergency" in (ROOT_MODULE / "module-setup.sh").read_text()
 
 
 def test_the_initramfs_takes_every_program_that_the_disks_stage_can_call() -> None:

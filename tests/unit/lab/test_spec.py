@@ -122,3 +122,11 @@ def test_every_file_that_qemu_opens_is_listed() -> None:
         serial_log=Path("/l/s"),
     )
     assert [str(path) for path in spec.files()] == ["/images/node.qcow2", "/d/x.raw", "/c/f", "/k", "/i", "/l/s"]
+
+
+def test_a_machine_has_a_tpm_only_if_there_is_a_place_for_its_memory() -> None:
+    line = line_of(replace(SPEC, tpm=Path("/logs/tpm")))
+    assert "socket,id=tpm,path=/s/tpm" in values(line, "-chardev")
+    assert values(line, "-tpmdev") == ["emulator,id=tpm0,chardev=tpm"]
+    assert "tpm-crb,tpmdev=tpm0" in values(line, "-device")
+    assert values(line_of(SPEC), "-tpmdev") == []

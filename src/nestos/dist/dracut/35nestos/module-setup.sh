@@ -1,6 +1,7 @@
 #!/bin/bash
 # What a node's initramfs needs beside dracut's own modules: the verified slot, its /var and /etc, and, when
-# provisioning asks for it, the network.
+# provisioning or an encrypted /var asks for it, the network. The programs for arrays and volumes come with the module
+# ignition, which has made them.
 
 check() {
     return 0
@@ -17,16 +18,22 @@ installkernel() {
 }
 
 install() {
-    inst_multiple udevadm mount umount sync rm mkdir cat readlink sed tr sleep journalctl blkid sfdisk partx fsck.ext4 e2fsck
+    local unit
+    inst_multiple udevadm mount umount sync rm mkdir cat readlink sed tr sleep timeout journalctl systemctl blkid sfdisk partx \
+        fsck.ext4 e2fsck
     inst_multiple -o /usr/lib/systemd/systemd-growfs
     inst_script "$moddir/nestos-sysroot" /usr/libexec/nestos-sysroot
+    inst_script "$moddir/nestos-var" /usr/libexec/nestos-var
     inst_script "$moddir/nestos-sysroot-generator" "$systemdutildir/system-generators/nestos-sysroot-generator"
     inst_simple "$moddir/nestos-sysroot.service" "$systemdsystemunitdir/nestos-sysroot.service"
     inst_simple "$moddir/nestos-grow-var.service" "$systemdsystemunitdir/nestos-grow-var.service"
     inst_simple "$moddir/nestos-initrd-network.service" "$systemdsystemunitdir/nestos-initrd-network.service"
     inst_simple "$moddir/nestos-provisioned.service" "$systemdsystemunitdir/nestos-provisioned.service"
     $SYSTEMCTL -q --root "$initdir" add-requires ignition-complete.target nestos-provisioned.service
-    inst_simple "$moddir/nestos-emergency.conf" "$systemdsystemunitdir/emergency.service.d/10-nestos.conf"
+    for unit in emergency dracut-emergency; do
+        inst_simple "$moddir/nestos-emergency.conf" "$systemdsystemunitdir/$unit.service.d/10-nestos.conf"
+    done
+    inst_simple "$moddir/nestos-devices.conf" /usr/lib/systemd/system.conf.d/20-nestos-devices.conf
     inst_simple "$moddir/80-dhcp.network" /usr/lib/systemd/network/80-dhcp.network
     inst_simple /usr/lib/systemd/system.conf.d/10-nestos-watchdog.conf
     $SYSTEMCTL -q --root "$initdir" add-requires initrd-root-fs.target nestos-sysroot.service
