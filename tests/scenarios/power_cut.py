@@ -62,6 +62,14 @@ def wait_for_update(lab: Lab, node: Node) -> None:
     lab.check(False, "the update takes more than twenty minutes")
 
 
+def off_and_on(lab: Lab, victim: Node) -> Node:
+    """Cuts the power of ``victim`` and starts it from the disks that are left."""
+    victim.machine.kill()
+    again = without_memory(lab, victim)
+    again.start()
+    return again
+
+
 def cut(lab: Lab, bench: Bench, *, number: int, moment_seconds: float) -> dict[str, Any]:
     """Cuts the power ``moment_seconds`` into an update, boots, and checks the node. What it found."""
     name = f"cut-{number:02d}"
@@ -69,9 +77,7 @@ def cut(lab: Lab, bench: Bench, *, number: int, moment_seconds: float) -> dict[s
     victim.follow(bench.url, ref=TEST_REF)
     start_update(victim)
     lab.sleep(moment_seconds)
-    victim.machine.kill()
-    again = without_memory(lab, victim)
-    again.start()
+    again = off_and_on(lab, victim)
     status = again.wait_healthy()
     version = again.version()
     lab.check(version in bench.versions, f"{name}: {version} runs")

@@ -110,3 +110,11 @@ def test_the_default_user_may_administer_and_run_containers_and_has_no_password(
     [user] = config["passwd"]["users"]
     assert (user["name"], user["groups"]) == ("nest", ["adm", "sudo", "systemd-journal", "docker"])
     assert "passwordHash" not in user
+
+
+def test_names_are_resolved_as_soon_as_and_whenever_the_network_comes() -> None:
+    service = Unit(DIST / "dracut/35nestos/nestos-initrd-network.service")
+
+    assert service.get("Service", "Type") == "exec"  # it goes on while configs are fetched
+    assert "/run/nestos-resolv.conf" in service.text
+    assert service.all("ExecStartPost")[0].startswith("-")  # no network in time is no reason to give up

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nestos.ignition.engine import parts
 from nestos.ignition.engine.job import FetchedConfig, Job
-from nestos.ignition.engine.transport import FetchError, Transport, fetch_bytes, shown
+from nestos.ignition.engine.transport import FetchError, Transport, fetch_bytes, named, shown
 from nestos.ignition.spec.dataurl import unescaped
 from nestos.ignition.spec.errors import ConfigError
 from nestos.ignition.spec.merge import merged
@@ -55,12 +55,12 @@ class _Reader:
             self.job.log.warning(str(finding))
         return parsed.config
 
-    def refer(self, resource: Resource) -> Config:
-        """The config that another one refers to."""
+    def refer(self, resource: Resource, *, key: str) -> Config:
+        """The config that another one refers to by ``key``."""
         url = resource.get("source", "")
         source = shown(url)
         self.transport.require_reach(url)
-        with self.job.log.operation(f"fetching the config {source}"):
+        with self.job.log.operation(f"fetching the config {source}"), named(f"$.ignition.config.{key}.source"):
             data = fetch_bytes(resource, transport=self.transport)
         if not data:
             self.job.log.warning(f"the config {source} is empty and says nothing")
@@ -79,12 +79,12 @@ class _Reader:
             raise FetchError(f"configs refer to each other more than {_DEEPEST} deep")
         references = config["ignition"].get("config", {})
         if "source" in references.get("replace", {}):
-            child = self.refer(references["replace"])
+            child = self.refer(references["replace"], key="replace")
             self.transport = self.transport.configured(child)
             return self.render(child, depth=depth + 1)
         result = config
-        for entry in references.get("merge", []):
-            child = self.refer(entry)
+        for index, entry in enumerate(references.get("merge", [])):
+            child = self.refer(entry, key=f"merge.{index}")
             self.transport = self.transport.configured(merged(result, child))
             result = merged(result, self.render(child, depth=depth + 1))
         return result
@@ -118,7 +118,6 @@ def acquire(job: Job, *, transport: Transport) -> Acquired:
     else:
         user = _user_config(data, source, reader)
         sources.append({"kind": "user", "source": source, "referenced": False})
-    _require_valid(user, "the user's config, merged with those it refers to,")
     config = merged(base, user)
     _require_valid(config, "the config, merged with those of the image,")
     return Acquired(config=config, sources=[*sources, *reader.referenced])
@@ -163,6 +162,7 @@ def _user_config(data: bytes, source: str, reader: _Reader) -> Config:
         config = reader.read(data, source=source)
     reader.transport = reader.transport.configured(config)
     config = reader.render(config)
+    _require_valid(config, "the user's config, merged with those it refers to,")
     reader.transport = reader.transport.configured(config)
     return _with_own_authorities(config, reader.transport)
 
@@ -175,7 +175,7 @@ def _user_data(job: Job, transport: Transport) -> tuple[bytes | None, str]:
         if label or path:
             job.log.warning(f'"{_URL_WORD}" takes precedence; ignoring "{_DEVICE_WORD}" and "{_PATH_WORD}"')
         transport.require_reach(url)
-        with job.log.operation(f"fetching the config {shown(url)} from the kernel command line"):
+        with job.log.operation(f"fetching the config {shown(url)} from the kernel command line"), named(_URL_WORD):
             return fetch_bytes({"source": url}, transport=transport), "cmdline"
     if label and path:
         return parts.load(parts.DRIVE).read_named(job, label=label, path=path), "cmdline"
@@ -191,13 +191,20 @@ def _user_data(job: Job, transport: Transport) -> tuple[bytes | None, str]:
 
 
 def _with_own_authorities(config: Config, transport: Transport) -> Config:
-    """``config`` with each certificate authority, once fetched, standing in the config itself."""
+    """``config`` with each certificate authority, once fetched, standing in the config itself.
+
+    Two URLs may lead to equal contents, which stand there once: a source that comes twice makes a config invalid.
+    """
     tls = config["ignition"].get("security", {}).get("tls", {})
-    for entry in tls.get("certificateAuthorities", []):
-        encoded = binascii.b2a_base64(transport.authority(entry), newline=False).decode()
+    own: dict[str, Resource] = {}
+    for index, entry in enumerate(tls.get("certificateAuthorities", [])):
+        encoded = binascii.b2a_base64(transport.authority(entry, at=index), newline=False).decode()
         entry["source"] = f"data:text/plain;charset=utf-8;base64,{encoded}"
         entry.pop("httpHeaders", None)
         entry.pop("compression", None)
+        own.setdefault(entry["source"], entry)
+    if own:
+        tls["certificateAuthorities"] = list(own.values())
     return config
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from nestos.base.errors import NestosError
 from nestos.base.paths import Root
 from nestos.ignition.engine.acquire import rendered, resources_of
 from nestos.ignition.engine.files.nodes import Writer
@@ -22,7 +21,7 @@ from nestos.ignition.engine.job import Job, State, UnsupportedError
 from nestos.ignition.engine.log import Log
 from nestos.ignition.engine.machine import Machine
 from nestos.ignition.engine.options import Option, UsageError, read
-from nestos.ignition.engine.program import NAME, Streams, fail, show_plan
+from nestos.ignition.engine.program import FAILURES, NAME, Streams, fail, show_plan
 from nestos.ignition.engine.settings import Settings
 from nestos.ignition.engine.stages.files import refuse_obstacles, write
 from nestos.ignition.engine.transport import NeedsNetworkError, Transport, needs_network
@@ -83,7 +82,7 @@ def run(arguments: Sequence[str], *, machine: Machine, streams: Streams, stdin: 
     try:
         data = stdin.buffer.read() if words[0] == "-" else Path(words[0]).read_bytes()
         _apply(data, given, machine=machine, log=log, stdout=streams.stdout)
-    except (NestosError, OSError) as error:
+    except FAILURES as error:
         return fail(error, log=log, streams=streams)
     return 0
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from nestos.ignition.engine import parts
 from nestos.ignition.engine.machine import Connection, Datagrams
+from nestos.ignition.engine.transport import FetchError
 
 _NEXT_ADDRESS_SECONDS = 0.3
 _LOW_PORTS = 1022
@@ -61,9 +62,15 @@ class SystemNetwork:
 
 
 def _found(host: str, port: int, kind: socket.SocketKind) -> list[Address]:
-    """The addresses of ``host``. A zone behind ``%`` is put in here: the resolver knows it for some addresses only."""
+    """The addresses of ``host``. A zone behind ``%`` is put in here: the resolver knows it for some addresses only.
+
+    Raises ``OSError``, and ``FetchError`` for a name that no host can have.
+    """
     name, _, zone = host.partition("%")
-    entries = socket.getaddrinfo(name, port, type=kind)
+    try:
+        entries = socket.getaddrinfo(name, port, type=kind)
+    except UnicodeError as error:
+        raise FetchError(f"{name} is not the name of a host: {error}") from error
     if not zone:
         return [(int(entry[0]), entry[4]) for entry in entries]
     scope = int(zone) if zone.isdigit() else socket.if_nametoindex(zone)

@@ -22,6 +22,9 @@ NAME = f"Ignition {__version__} (NestOS)"
 TELLING_PLATFORMS = frozenset({"packet"})
 """The platforms whose providers want to know how each stage ended; kept here so that no other is loaded for it."""
 
+FAILURES = (NestosError, OSError, UnicodeError)
+"""What a stage may fail with. Text that cannot be encoded is one: a host name longer than DNS has, a path."""
+
 _FETCHING = ("fetch-offline", "fetch")
 _UMASK = 0o022
 
@@ -61,7 +64,7 @@ def _run_stage(job: Job, streams: Streams) -> int:
         job.read_state()
         with log.within(settings.stage):
             parts.load(parts.STAGES[settings.stage]).run(job)
-    except (NestosError, OSError) as error:
+    except FAILURES as error:
         code = fail(error, log=log, streams=streams, doubled=settings.log_to_stdout)
         _disclose(job, streams.stderr)
         if getattr(error, "kind", "") not in ("network", "unreachable"):  # else nobody would hear it
@@ -79,7 +82,7 @@ def _plan(job: Job, streams: Streams) -> int:
             sentences = [f"the config is got and left at {job.settings.config_cache}"]
         else:
             sentences = parts.load(parts.STAGES[job.settings.stage]).plan(job)
-    except (NestosError, OSError) as error:
+    except FAILURES as error:
         return fail(error, log=job.log, streams=streams, doubled=job.settings.log_to_stdout)
     show_plan(sentences, streams.stdout)
     return 0
@@ -111,7 +114,7 @@ def _disclose(job: Job, stderr: TextIO) -> None:
         return
     try:
         config = job.read_config()
-    except (NestosError, OSError):
+    except FAILURES:
         return
     print(f"{job.settings.stage} failed", file=stderr)
     print(f"Full config:\n{json.dumps(parts.load(parts.FAILURE).masked(config), indent=2)}", file=stderr)
@@ -123,7 +126,7 @@ def _tell(job: Job, *, error: str) -> None:
         try:
             provider = parts.load(parts.PROVIDERS[job.settings.platform])
             provider.report_status(job, stage=job.settings.stage, error=error)
-        except (NestosError, OSError) as problem:
+        except FAILURES as problem:
             job.log.warning(f"POST Status error: {problem}")
     if error or job.settings.stage == "files":
         _report(job, error=error)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nestos.base.errors import NestosError
 from nestos.base.paths import Root
 from nestos.ignition.engine import parts
 from nestos.ignition.engine.job import Job
 from nestos.ignition.engine.log import Log
 from nestos.ignition.engine.machine import Machine
 from nestos.ignition.engine.options import Option, UsageError, read
-from nestos.ignition.engine.program import NAME, Streams
+from nestos.ignition.engine.program import FAILURES, NAME, Streams
 from nestos.ignition.engine.settings import Settings
 
 _OPTIONS = {
@@ -49,7 +48,7 @@ def run(arguments: Sequence[str], *, machine: Machine, streams: Streams) -> int:
     try:
         if delete is not None:
             delete(Job(settings=settings, machine=machine, log=log, root=Root(Path("/"))))
-    except (NestosError, OSError) as error:
+    except FAILURES as error:
         log.critical(f"couldn't delete config: {error}")
         return 1
     log.info("Successfully deleted config" if delete else f"on {platform} there is nothing to delete")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any
 
@@ -93,7 +95,9 @@ class Transport:
             header_seconds=float(timeouts.get("httpResponseHeaders", _RESPONSE_HEADERS_SECONDS)),
             proxy=ignition.get("proxy", {}),
         )
-        fetched = tuple(changed.authority(entry).decode("ascii", "replace") for entry in listed)
+        fetched = tuple(
+            changed.authority(entry, at=index).decode("ascii", "replace") for index, entry in enumerate(listed)
+        )
         return replace(changed, authorities=fetched) if fetched else changed
 
     def require_reach(self, url: str) -> None:
@@ -101,12 +105,16 @@ class Transport:
         if self.offline and needs_network(url):
             raise NeedsNetworkError(f"resource requires networking: {shown(url)}")
 
-    def authority(self, entry: Resource) -> bytes:
-        """A certificate authority, or several; each source is fetched once. Raises ``FetchError`` for anything else."""
+    def authority(self, entry: Resource, *, at: int) -> bytes:
+        """The certificate authority, or several, at this place of the config's list; each source is fetched once.
+
+        Raises ``FetchError`` for anything else.
+        """
         source = entry.get("source", "")
         if source not in self.fetched_authorities:
-            data = fetch_bytes(entry, transport=self)
-            parts.load(parts.TLS).require_certificates(data.decode("ascii", "replace"), source=shown(source))
+            with named(f"$.ignition.security.tls.certificateAuthorities.{at}.source"):
+                data = fetch_bytes(entry, transport=self)
+                parts.load(parts.TLS).require_certificates(data.decode("ascii", "replace"), source=shown(source))
             self.fetched_authorities[source] = data
         return self.fetched_authorities[source]
 
@@ -184,6 +192,16 @@ def shown(url: str) -> str:
 def needs_network(url: str) -> bool:
     """True if ``url`` can only be fetched over a network."""
     return scheme_of(url) not in _LOCAL_SCHEMES
+
+
+@contextmanager
+def named(key: str) -> Iterator[None]:
+    """Errors of the block begin with ``key``, the place in the config that they are about."""
+    try:
+        yield
+    except NestosError as error:
+        error.args = (f"{key}: {error}",)
+        raise
 
 
 def fetch(resource: Resource, file: IO[bytes], *, transport: Transport) -> None:

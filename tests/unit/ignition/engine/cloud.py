@@ -15,13 +15,17 @@ from tests.unit.ignition.engine.bench import FakeClock
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """An answer. ``cut``: bytes of the body after which the connection ends. ``after_seconds``: the server is slow."""
+    """An answer. ``cut``: bytes of the body after which the connection ends.
+
+    ``after_seconds``: until the server begins to answer; ``body_after_seconds``: from the head to the body.
+    """
 
     body: bytes = b""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
     after_seconds: float = 0.0
+    body_after_seconds: float = 0.0
     announced: bool = True
 
 
@@ -76,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
             )
         )
         answer = wire.cloud.answer(self.command, url)
-        wire.after_seconds = answer.after_seconds
+        wire.after_seconds, wire.body_after_seconds = answer.after_seconds, answer.body_after_seconds
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
@@ -98,7 +102,7 @@ class _Wire:
         self.low_port = low_port
         self.secured: list[str] = []
         self.tunnel_to = ""
-        self.after_seconds = 0.0
+        self.after_seconds = self.body_after_seconds = 0.0
         self.closed = False
         self._timeout: float | None = None
         self._sent = b""
@@ -122,6 +126,9 @@ class _Wire:
                 raise TimeoutError("timed out")
             self.cloud.clock.sleep(self.after_seconds)
             self.after_seconds = 0.0
+        if self.body_after_seconds:
+            size = self._received.index(b"\r\n\r\n") + 4
+            self.after_seconds, self.body_after_seconds = self.body_after_seconds, 0.0
         data, self._received = self._received[:size], self._received[size:]
         return data
 

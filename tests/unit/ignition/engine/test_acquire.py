@@ -184,6 +184,37 @@ def test_authorities_stand_in_the_config_once_they_are_fetched(machine: Bench) -
     ]
 
 
+def test_two_sources_of_one_authority_are_no_duplicate_but_one_source_twice_is(machine: Bench) -> None:
+    plain = {"source": "data:," + urllib.parse.quote(CERTIFICATE)}
+    encoded = {"source": "data:;base64," + base64.b64encode(CERTIFICATE.encode()).decode()}
+    for authorities, code in (([plain, plain], 1), ([plain, encoded], 0)):
+        machine.give(text_of(security={"tls": {"certificateAuthorities": authorities}}))
+        assert machine.stage("fetch-offline") == code, machine.said
+
+    assert len(machine.cached()["ignition"]["security"]["tls"]["certificateAuthorities"]) == 1
+
+
+NO_GZIP = {"source": "data:,x", "compression": "gzip"}
+
+
+@pytest.mark.parametrize(
+    ("ignition", "key"),
+    [
+        ({"config": {"merge": [{"source": url_of(text_of())}, NO_GZIP]}}, "$.ignition.config.merge.1"),
+        ({"config": {"replace": NO_GZIP}}, "$.ignition.config.replace"),
+        (
+            {"security": {"tls": {"certificateAuthorities": [NO_GZIP]}}},
+            "$.ignition.security.tls.certificateAuthorities.0",
+        ),
+    ],
+)
+def test_what_cannot_be_fetched_is_named_by_its_key(machine: Bench, ignition: dict[str, Any], key: str) -> None:
+    machine.give(text_of(**ignition))
+
+    assert machine.stage("fetch-offline") == 1
+    assert f"Ignition failed: {key}.source: " in machine.said
+
+
 def test_a_referenced_config_that_is_empty_says_nothing(machine: Bench) -> None:
     machine.give(text_of("/a", config={"merge": [{"source": "data:,"}]}))
 

@@ -50,6 +50,29 @@ def test_secrets_are_left_out(config: dict[str, Any], expected: dict[str, Any]) 
 
 
 @pytest.mark.parametrize(
+    ("folder", "path", "is_hidden"),
+    [
+        ({"path": "/srv/app", "mode": 0o750}, "/srv/app/conf/x", True),
+        ({"path": "/srv/app", "mode": 0o755}, "/srv/app/conf/x", False),
+        ({"path": "/srv/app"}, "/srv/app/conf/x", False),
+        ({"path": "/srv/app", "mode": 0o700}, "/srv/application", False),
+        ({"path": "/srv/app"}, "/root/x", True),
+    ],
+)
+def test_what_is_below_a_closed_directory_is_a_secret(folder: dict[str, Any], path: str, is_hidden: bool) -> None:
+    file = {"path": path, "mode": 0o644, "contents": {"source": "data:,x"}}
+    [told] = shown({"storage": {"directories": [folder], "files": [file]}})["storage"]["files"]
+
+    assert (HIDDEN in told["contents"]["source"]) is is_hidden
+
+
+def test_a_tang_server_is_shown_without_its_password() -> None:
+    told = shown({"storage": {"luks": [{"clevis": {"tang": [{"url": "http://u:p@tang/x", "thumbprint": "t"}]}}]}})
+
+    assert told["storage"]["luks"][0]["clevis"]["tang"] == [{"url": "http://tang/x", "thumbprint": "t"}]
+
+
+@pytest.mark.parametrize(
     ("file", "is_hidden"),
     [
         ({"path": "/etc/motd"}, False),

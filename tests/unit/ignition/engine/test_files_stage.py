@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,11 @@ CASES = json.loads(Path(__file__).with_name("data").joinpath("files.json").read_
 ALWAYS = {"/etc", "/etc/passwd", "/etc/group", "/etc/.ignition-result.json"}
 
 
-STATUS = {"enabled.service": 0}
+KNOWN = ("enabled.service", "f@enabled.service")
 
 
 class Systemctl:
-    """Stands for systemctl, in front of the other tools: knows one unit that is enabled. There is no live image."""
+    """Stands for systemctl, in front of the other tools: knows two units that are enabled. There is no live image."""
 
     def __init__(self, others: Runner) -> None:
         self.others = others
@@ -32,7 +34,7 @@ class Systemctl:
 
     def __call__(self, command: Sequence[Any], /, **options: Any) -> Completed:
         if command[0] in ("systemctl", "is-live-image"):
-            if STATUS.get(command[-1], 1):
+            if command[-1] not in KNOWN:
                 raise CommandError("exit status 1", returncode=1, output="")
             self.disabled += [command[-1]] if "disable" in command else []
             return Completed(returncode=0, stdout="", stderr="")
@@ -121,6 +123,68 @@ def test_a_second_run_keeps_the_result_of_the_first_and_warns(machine: Bench) ->
     assert "Ignition has already run on this system" in machine.said
 
 
+def test_a_link_that_the_config_writes_leads_no_later_path_out_of_the_root(machine: Bench) -> None:
+    outside = machine.folder / "outside"
+    outside.mkdir()
+    (machine.root / "usr/lib").mkdir(parents=True)
+    (machine.root / "lib").symlink_to("usr/lib")
+    machine.give(
+        {
+            "storage": {
+                "links": [{"path": "/usr/lib/away", "target": str(outside)}],
+                "files": [{"path": "/lib/away/folder/file", "contents": {"source": "data:,x"}}],
+            }
+        }
+    )
+    machine.stage("fetch-offline")
+
+    assert machine.stage("files") == 0, machine.said
+    assert list(outside.iterdir()) == []
+    assert (machine.root / str(outside)[1:] / "folder/file").read_text() == "x"
+
+
+def test_a_part_that_cannot_be_fetched_is_named_by_its_key(machine: Bench) -> None:
+    no_gzip = {"source": "data:,a", "compression": "gzip"}
+    machine.give({"storage": {"files": [{"path": "/a"}, {"path": "/b", "append": [{"source": "data:,a"}, no_gzip]}]}})
+    machine.stage("fetch-offline")
+
+    assert machine.stage("files") == 1
+    assert "Ignition failed: $.storage.files.1.append.1.source: the contents are not valid gzip" in machine.said
+
+
+class ReadOnly:
+    """What statvfs(3) says of a file system that cannot be written."""
+
+    f_flag = os.ST_RDONLY
+
+
+def test_places_that_cannot_be_written_are_found_before_anything_is_written(
+    machine: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usr = machine.root / "usr"
+    (usr / "share").mkdir(parents=True)
+    real = os.statvfs
+    monkeypatch.setattr(os, "statvfs", lambda path: ReadOnly if str(path).startswith(str(usr)) else real(path))
+    machine.give(
+        {
+            "storage": {
+                "directories": [{"path": "/usr/share"}, {"path": "/usr/share/new/deep", "mode": 0o755}],
+                "files": [
+                    {"path": "/etc/new", "contents": {"source": "data:,x"}},
+                    {"path": "/usr/bin/new", "contents": {"source": "data:,x"}},
+                ],
+            }
+        }
+    )
+    machine.stage("fetch-offline")
+
+    assert machine.stage("files") == 1
+    assert "$.storage.directories.1.path: /usr/share/new/deep is on a file system that is mounted" in machine.said
+    assert "$.storage.files.1.path: /usr/bin/new is on a file system that is mounted read-only" in machine.said
+    assert "$.storage.directories.0" not in machine.said  # it is there and nothing about it is to be changed
+    assert not (machine.root / "etc/new").exists()
+
+
 def test_a_failed_write_leaves_no_temporary_file(machine: Bench) -> None:
     machine.give({"storage": {"files": [{"path": "/x/a", "contents": {"source": "data:,a", "compression": "gzip"}}]}})
     machine.stage("fetch-offline")
@@ -140,7 +204,7 @@ def test_a_unit_is_disabled_by_systemctl_only_if_it_is_enabled(machine: Bench, s
 def test_the_record_of_an_earlier_run_is_dropped_where_every_boot_is_the_first(
     machine: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(STATUS, "is-live-image", 0)
+    monkeypatch.setattr(sys.modules[__name__], "KNOWN", (*KNOWN, "is-live-image"))
     machine.give({})
     machine.stage("fetch-offline")
     machine.stage("files")
@@ -161,6 +225,28 @@ class Cryptsetup:
         elif command[0] != "cryptsetup":
             raise CommandError("not found", returncode=127, output="")
         return Completed(returncode=0, stdout=f"uuid-of-{Path(command[-1]).name}\n", stderr="")
+
+
+@pytest.mark.parametrize(
+    ("device", "path", "options"),
+    [
+        ("/dev/mapper/a", "/var", "luks,x-initrd.attach"),
+        ("/dev/disk/by-id/dm-name-a", "/var", "luks,x-initrd.attach"),
+        ("/dev/mapper/a", "/var/lib/a", "luks"),
+        ("/dev/mapper/other", "/var", "luks"),
+    ],
+)
+def test_a_volume_that_is_in_use_to_the_end_is_not_closed_at_shutdown(
+    machine: Bench, device: str, path: str, options: str
+) -> None:
+    machine.tools = Cryptsetup()  # type: ignore[assignment]
+    volumes = [{"name": "a", "device": "/dev/a", "clevis": {"tpm2": True}}]
+    filesystems = [{"device": device, "path": path, "format": "ext4"}]
+    machine.give({"storage": {"luks": volumes, "filesystems": filesystems}})
+    machine.stage("fetch-offline")
+
+    assert machine.stage("files") == 0, machine.said
+    assert (machine.root / "etc/crypttab").read_text() == f"a UUID=uuid-of-a none {options}\n"
 
 
 def test_volumes_come_into_crypttab_and_their_keys_out_of_the_state(machine: Bench) -> None:

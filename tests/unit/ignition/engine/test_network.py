@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nestos.ignition.engine import network
+from nestos.ignition.engine.transport import FetchError
 
 
 @pytest.fixture
@@ -32,6 +33,16 @@ def test_an_address_where_nobody_answers_is_an_error(tmp_path: Path) -> None:
         network._first_to_answer([(socket.AF_UNIX, str(tmp_path / "no"))], 5.0, low_port=False)
 
     assert caught.value.errno == errno.ENOENT
+
+
+def test_a_name_that_no_host_can_have_is_not_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def encode(*_words: object, **_options: object) -> None:
+        raise UnicodeError("label too long")
+
+    monkeypatch.setattr(socket, "getaddrinfo", encode)
+
+    with pytest.raises(FetchError, match="is not the name of a host"):
+        network._found("x" * 64, 80, socket.SOCK_STREAM)
 
 
 def test_families_of_addresses_take_turns() -> None:

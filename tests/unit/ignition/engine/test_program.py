@@ -210,6 +210,21 @@ def test_exactly_the_platforms_that_want_to_know_are_told() -> None:
     assert telling == set(TELLING_PLATFORMS)
 
 
+class Unspeakable:
+    """A network that cannot encode a name."""
+
+    def connect(self, *_words: object, **_options: object) -> None:
+        raise UnicodeError("label empty or too long")
+
+
+def test_text_that_cannot_be_encoded_is_a_failure_and_no_traceback(machine: Bench) -> None:
+    machine.give({"ignition": {"version": "3.3.0", "config": {"replace": {"source": "http://x/"}}}})
+    machine.network = Unspeakable()  # type: ignore[assignment]
+
+    assert machine.stage("fetch") == 1
+    assert "Ignition failed: label empty or too long" in machine.said
+
+
 def test_the_hint_of_a_finding_follows_it(machine: Bench) -> None:
     machine.give('{"ignition": {"version": "3.3.0"}, "storage": {"files": 1}}')
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nestos.ignition.engine.disks import devices
+from nestos.ignition.engine.disks import devices, leftovers
 from nestos.ignition.engine.disks.filesystems import comes_later
 from nestos.ignition.engine.disks.survey import Survey, execute
 from nestos.ignition.engine.job import Job
@@ -89,6 +89,7 @@ def _maker(job: Job, key: str, array: Raid) -> Callable[[], None]:
 
     def make() -> None:
         devices.wait(job, names, keys=[f"{key}.devices"] * len(names))
+        leftovers.note(job, names)
         execute(job, command(array, [devices.resolved(name) for name in names]))
         devices.wait(job, [device_of(array)], keys=[f"{key}.name"])
 

@@ -95,7 +95,7 @@ def _has_udev(job: Job) -> bool:
     return (job.machine.top / _UDEV_SOCKET).exists()
 
 
-def _facts(job: Job, device: Path) -> Path:
+def facts(job: Job, device: Path) -> Path:
     """The folder of sysfs about ``device``."""
     try:
         name = device.relative_to(job.machine.top / "dev").as_posix().replace("/", "!")
@@ -110,7 +110,7 @@ def _number(path: Path) -> int:
 
 def kernel_partitions(job: Job, disk: Path) -> list[KernelPartition]:
     """The partitions of ``disk`` that the kernel knows."""
-    folder = _facts(job, disk)
+    folder = facts(job, disk)
     try:
         entries = [entry for entry in sorted(folder.iterdir()) if (entry / "partition").exists()]
     except OSError:
@@ -128,12 +128,12 @@ def kernel_partitions(job: Job, disk: Path) -> list[KernelPartition]:
 
 def is_mapped(job: Job, device: Path) -> bool:
     """True for a device of device-mapper, whose partitions are not the kernel's."""
-    return (_facts(job, device) / "dm").exists()
+    return (facts(job, device) / "dm").exists()
 
 
 def sector_bytes(job: Job, disk: Path) -> int:
     """The size of the logical sectors of ``disk``, in which its partition table counts."""
-    folder = _facts(job, disk)
+    folder = facts(job, disk)
     for path in (folder / "queue", folder.resolve().parent / "queue"):  # a partition's is its disk's
         try:
             return _number(path / "logical_block_size")
@@ -145,7 +145,7 @@ def sector_bytes(job: Job, disk: Path) -> int:
 def has_grown(job: Job, disk: Path, *, sector_bytes: int) -> bool:
     """True if ``disk`` goes on behind the end of its GPT, as that of an image on a larger disk does."""
     try:
-        sectors = _number(_facts(job, disk) / "size") * SECTOR_BYTES // sector_bytes
+        sectors = _number(facts(job, disk) / "size") * SECTOR_BYTES // sector_bytes
         with disk.open("rb", buffering=0) as file:
             file.seek(sector_bytes)
             header = file.read(_GPT_COPY_AT + 8)
@@ -165,7 +165,7 @@ def use_of(job: Job, device: Path) -> str:
     if is_mapped(job, device):
         return ""
     try:
-        holders = sorted(path.name for path in (_facts(job, device) / "holders").iterdir())
+        holders = sorted(path.name for path in (facts(job, device) / "holders").iterdir())
     except OSError:
         holders = []
     return f"held by {', '.join(holders)}" if holders else ""

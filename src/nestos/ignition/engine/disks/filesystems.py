@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nestos.ignition.engine.disks import devices
+from nestos.ignition.engine.disks import devices, leftovers
 from nestos.ignition.engine.disks.signatures import Signature, signature_of
 from nestos.ignition.engine.disks.survey import StorageError, Survey, execute, sentence
 from nestos.ignition.engine.job import Job
@@ -207,6 +207,7 @@ def _carry_out(job: Job, *, now: Sequence[_Entry], later: Sequence[_Entry]) -> N
         if problems:
             raise StorageError("\n".join(problems))
     _refuse_doubles(to_make)
+    leftovers.note(job, [entry.device for entry in to_make])
     _at_once([(entry, _maker(job, entry)) for entry in to_make])
 
 

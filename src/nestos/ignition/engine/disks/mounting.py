@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nestos.base.errors import CommandError, NestosError
 from nestos.ignition.engine.disks.survey import StorageError, execute, sentence
+from nestos.ignition.engine.files import leftovers
 from nestos.ignition.engine.job import Job
 from nestos.ignition.spec.paths import depth
 
@@ -51,6 +52,7 @@ def make_place(job: Job, entry: Filesystem) -> list[str]:
     """Makes the directories that are missing; their paths in the root, the outer first."""
     path = place_of(job, entry)
     missing = [part for part in [*reversed(path.parents), path] if not part.exists()]
+    leftovers.note(job, map(str, missing[:1]))
     for part in missing:
         part.mkdir()
         part.chmod(_DIRECTORY_MODE)
@@ -72,6 +74,7 @@ def unmount(job: Job, entry: Filesystem) -> None:
 
 def mount_all(job: Job) -> None:
     """Mounts them, the outer before the inner; if one cannot be, none stays. Raises ``StorageError``."""
+    leftovers.undo(job)
     listed = _checked(job)
     done: list[Filesystem] = []
     try:

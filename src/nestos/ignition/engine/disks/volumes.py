@@ -16,12 +16,12 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nestos.ignition.engine.disks import clevis, devices, secure_keys
+from nestos.ignition.engine.disks import clevis, devices, leftovers, secure_keys
 from nestos.ignition.engine.disks.filesystems import comes_later
 from nestos.ignition.engine.disks.signatures import Signature, signature_of
 from nestos.ignition.engine.disks.survey import StorageError, Survey, execute, sentence
 from nestos.ignition.engine.job import Job
-from nestos.ignition.engine.transport import Transport, fetch_bytes
+from nestos.ignition.engine.transport import Transport, fetch_bytes, named
 
 if TYPE_CHECKING:
     from nestos.ignition.spec.model import Luks
@@ -145,7 +145,8 @@ def _volume(job: Job, key: str, wanted: Luks, *, transport: Transport) -> Volume
         # Digits, because clevis cannot read a key with any byte whatever.
         random = binascii.hexlify(os.urandom(_RANDOM_BYTES))
         return Volume(key=key, wanted=wanted, secret=random, is_own_secret=True)
-    secret = fetch_bytes(source, transport=transport)
+    with named(f"{key}.keyFile.source"):
+        secret = fetch_bytes(source, transport=transport)
     if not secret:
         hint = "give it contents, or leave keyFile out to have a key made"
         raise StorageError(sentence(f"{key}.keyFile", wanted.get("device"), "the key is empty", hint=hint))
@@ -223,6 +224,7 @@ def _carry_out(job: Job, volume: Volume, *, action: Action | None) -> None:
     keeps_secret = True
     with _key_file(job, volume.secret) as key_file:
         if chosen is Action.MAKE:
+            leftovers.note(job, [volume.device])
             _make(job, wanted, device, key_file)
         execute(job, open_command(wanted, device, key_file))
         if chosen is Action.MAKE and clevis.is_wanted(wanted):

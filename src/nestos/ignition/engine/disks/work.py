@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nestos.base.errors import NestosError
 from nestos.ignition.engine.disks import arrays, filesystems, partitions, volumes
 from nestos.ignition.engine.disks.devices import make_aliases
+from nestos.ignition.engine.disks.leftovers import Leftovers
 from nestos.ignition.engine.disks.survey import StorageError, Survey
 from nestos.ignition.engine.job import Job
 
@@ -18,11 +19,15 @@ _PARTLY = "the steps before it were carried out and stay; mend the cause and sta
 
 def run(job: Job, storage: Storage) -> None:
     """Makes what ``storage`` lists, after all that can be checked was checked. Raises ``StorageError``."""
+    leftovers = Leftovers(job)
+    leftovers.wait()
+    leftovers.erase()
     for step in _planned(job, storage).steps:
         told = "; ".join(step.sentences)
         with job.log.operation(told):
             try:
                 step.act()
+                leftovers.erase()  # on what has only now come into being
             except StorageError as error:
                 raise StorageError(str(error), hint=error.hint or _PARTLY) from error
             except (NestosError, OSError) as error:

@@ -179,6 +179,7 @@ def _exchange(request: Request, body: Body, *, transport: Transport, patience: P
         reader = Reader(connection)
         head = reader.head()
         if head.status in (200, 204):
+            connection.allow(_STALL_SECONDS)
             for data in reader.body(head, method=request.method):
                 body.write(data)
                 connection.allow(_STALL_SECONDS)

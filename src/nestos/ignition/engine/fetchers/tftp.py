@@ -1,7 +1,9 @@
 """Contents from a TFTP server: RFC 1350 in octet mode, with larger blocks (RFC 2347, 2348) where the server knows them.
 
-A packet that gets no answer is sent again, an old one that comes twice is not answered twice, and packets of
-strangers are turned away: else one doubled packet would double all that follow.
+A packet that gets no answer is sent again. The last block is acknowledged as often as it comes: a server that sends it
+again has not got the acknowledgement (RFC 1350, 2; that one doubled packet does not double all that follow is for the
+server to see to, RFC 1123, 4.2.3.1). Older blocks are only late and get no answer. Packets of strangers are turned
+away.
 """
 
 from __future__ import annotations
@@ -122,8 +124,10 @@ def _receive(transfer: _Transfer, path: str, options: dict[str, str]) -> None:
             transfer.send(struct.pack("!HH", _ACKNOWLEDGE, 0))
         elif kind == _DATA:
             number, data = int.from_bytes(rest[:2], "big"), rest[2:]
+            if expected > 1 and number == (expected - 1) % 65536:
+                transfer.send(transfer.sent)
             if number != expected % 65536:
-                continue  # one that was answered before; the server will send the next
+                continue
             transfer.sink.write(data)
             transfer.send(struct.pack("!HH", _ACKNOWLEDGE, number))
             expected += 1

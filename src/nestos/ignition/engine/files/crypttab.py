@@ -11,22 +11,26 @@ from nestos.ignition.engine.job import Job, State
 from nestos.ignition.spec.dataurl import decode
 
 if TYPE_CHECKING:
-    from nestos.ignition.spec.model import Clevis, Luks
+    from nestos.ignition.spec.model import Clevis, Filesystem, Luks, Storage
 
 CRYPTTAB = "/etc/crypttab"
 KEYS = "/etc/luks"
 SECURE_KEYS = "/etc/zkey/repository"
+_ALWAYS_IN_USE = ("/", "/var")
+_MAPPED = ("/dev/mapper/", "/dev/disk/by-id/dm-name-")
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
 
 
-def write_crypttab(job: Job, volumes: list[Luks], *, places: Places) -> None:
+def write_crypttab(job: Job, storage: Storage, *, places: Places) -> None:
     """A line for each volume; the keys leave the state, so that they only are where a root can be encrypted."""
+    volumes = storage.get("luks", [])
     if not volumes:
         return
+    kept = _kept_until_the_end(storage.get("filesystems", []))
     state = job.read_state()
     with job.log.operation(f"adding {len(volumes)} volumes to {CRYPTTAB}"):
-        lines = [_line(job, volume, state, places) for volume in volumes]
+        lines = [_line(job, volume, state, places, is_kept=volume["name"] in kept) for volume in volumes]
         path = places.find(CRYPTTAB)
         places.prepare(path)
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, _FILE_MODE)
@@ -40,7 +44,17 @@ def write_crypttab(job: Job, volumes: list[Luks], *, places: Places) -> None:
     job.write_state(state)
 
 
-def _line(job: Job, volume: Luks, state: State, places: Places) -> str:
+def _kept_until_the_end(filesystems: list[Filesystem]) -> set[str]:
+    """The volumes of file systems that are in use as long as the system runs, and so cannot be closed by it.
+
+    Without ``x-initrd.attach`` systemd-cryptsetup-generator(8) has a volume closed at shutdown before the file
+    systems are gone, which fails for these (crypttab(5)). For all others it is right: they are closed in order.
+    """
+    devices = [entry["device"] for entry in filesystems if entry.get("path") in _ALWAYS_IN_USE]
+    return {device.removeprefix(prefix) for device in devices for prefix in _MAPPED if device.startswith(prefix)}
+
+
+def _line(job: Job, volume: Luks, state: State, places: Places, *, is_kept: bool) -> str:
     name, device = volume["name"], volume.get("device", "")
     uuid = job.machine.runner(["cryptsetup", "luksUUID", device]).stdout.strip()
     clevis = volume.get("clevis", {})
@@ -53,7 +67,8 @@ def _line(job: Job, volume: Luks, state: State, places: Places) -> str:
         _write_key(key_file, key, places)
     custom = clevis.get("custom", {})
     is_remote = clevis.get("tang") or (custom.get("pin") and custom.get("needsNetwork"))
-    return f"{name} UUID={uuid} {key_file} luks{',_netdev' if is_remote else ''}\n"
+    options = ["luks", *(["_netdev"] if is_remote else []), *(["x-initrd.attach"] if is_kept else [])]
+    return f"{name} UUID={uuid} {key_file} {','.join(options)}\n"
 
 
 def _is_bound(clevis: Clevis) -> bool:

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from nestos.base.errors import NestosError
 from nestos.ignition.engine.files.accounts import group_id, user_id
 from nestos.ignition.engine.files.place import UNCHANGED, OccupiedError, Places, remove, status
 from nestos.ignition.engine.job import Job
-from nestos.ignition.engine.transport import Transport, fetch
+from nestos.ignition.engine.transport import Transport, fetch, named
 from nestos.ignition.spec.paths import cleaned
 from nestos.ignition.spec.urls import scheme_of
 
@@ -78,17 +78,22 @@ class Writer:
                     raise NestosError(f"{work.key}: {what}: {error.strerror or error}") from error
 
     def _put(self, work: Work) -> None:
-        self.places.prepare(work.path)
-        present = status(work.path)
+        path = self.places.find(work.node["path"])  # again: links that were written since may lead elsewhere
+        self.places.prepare(path)
+        present = status(path)
         if present is not None and work.node.get("overwrite"):
             if work.what != "file":  # a file takes the place of what was there only once it is complete
-                remove(work.path)
+                remove(path)
+            if stat.S_ISLNK(present.st_mode):
+                self.places.forget()
             present = None
         elif present is not None:
-            problem = work.conflict(work.path, present)
+            problem = work.conflict(path, present)
             if problem:
                 raise OccupiedError(f"{work.key}: {problem}", hint=_REPLACE)
-        work.act(work.path, present)
+        work.act(path, present)
+        if work.what == "link":
+            self.places.changed(path)
 
     def ordered(self, storage: Storage) -> list[Work]:
         """The entries in the order in which they are written, found once. Raises ``SamePlaceError``."""
@@ -116,7 +121,13 @@ class Writer:
             acts = partial(self._directory, directory), partial(_no_directory, directory)
             add(found, "directory", f"$.storage.directories.{at}", directory, acts)
         for at, file in enumerate(storage.get("files", [])):
-            add(found, "file", f"$.storage.files.{at}", file, (partial(self._file, file), partial(_no_file, file)))
+            add(
+                found,
+                "file",
+                f"$.storage.files.{at}",
+                file,
+                (partial(self._file, file, f"$.storage.files.{at}"), partial(_no_file, file)),
+            )
         for at, link in enumerate(storage.get("links", [])):
             if link.get("hard"):
                 acts = partial(self._hard_link, link), partial(self._no_hard_link, link)
@@ -143,36 +154,38 @@ class Writer:
         if "mode" in directory:
             os.chmod(path, directory["mode"])
 
-    def _file(self, file: File, path: str, present: os.stat_result | None) -> None:
-        parts = [file.get("contents", {}), *file.get("append", [])]
+    def _file(self, file: File, key: str, path: str, present: os.stat_result | None) -> None:
         uid, gid = self._owner(file)
         if present is not None:
             if file.get("append"):
-                self._append(file, path)
+                self._append(_fragments(file, key), path)
             self.places.give(path, uid=uid, gid=gid)
             if "mode" in file:
                 os.chmod(path, file["mode"])
             return
         mode = file.get("mode", _FILE_MODE)
-        if all(scheme_of(part.get("source", "")) in _IN_CONFIG for part in parts):
+        parts = [(f"{key}.contents.source", file.get("contents", {})), *_fragments(file, key)]
+        if all(scheme_of(part.get("source", "")) in _IN_CONFIG for _, part in parts):
             self.places.put(path, self._together(parts).getvalue(), mode=mode, uid=uid, gid=gid)
             return
         with self.places.replacing(path, uid=uid, gid=gid, mode=mode) as target:
-            for part in parts:
-                target.seek(0, os.SEEK_END)
+            self._fetch(parts, target)
+
+    def _fetch(self, parts: _Parts, target: IO[bytes]) -> None:
+        """All of ``parts``, fetched and verified, one behind the other."""
+        for key, part in parts:
+            target.seek(0, os.SEEK_END)
+            with named(key):
                 fetch(part, target, transport=self.transport)
 
-    def _together(self, parts: list[Resource]) -> BytesIO:
-        """All of ``parts``, fetched and verified, one behind the other."""
+    def _together(self, parts: _Parts) -> BytesIO:
         buffer = BytesIO()
-        for part in parts:
-            buffer.seek(0, os.SEEK_END)
-            fetch(part, buffer, transport=self.transport)
+        self._fetch(parts, buffer)
         return buffer
 
-    def _append(self, file: File, path: str) -> None:
+    def _append(self, parts: _Parts, path: str) -> None:
         """Adds the fragments once all of them are here and verified. The file stays the same one."""
-        fragments = self._together(file.get("append", []))
+        fragments = self._together(parts)
         with open(path, "ab") as target:
             target.write(fragments.getbuffer())
 
@@ -206,7 +219,14 @@ class Writer:
         return f"{link['path']} exists and is no hard link to {link.get('target')}, and overwrite is false"
 
 
+_Parts = list[tuple[str, "Resource"]]
+"""Resources with their keys."""
+
 _Acts = tuple[Callable[[str, os.stat_result | None], None], Callable[[str, os.stat_result], str]]
+
+
+def _fragments(file: File, key: str) -> _Parts:
+    return [(f"{key}.append.{at}.source", part) for at, part in enumerate(file.get("append", []))]
 
 
 def _number(owner: NodeOwner, known: dict[str, int], look_up: Callable[[str], int]) -> int:

@@ -135,8 +135,12 @@ def _add_user(job: Job, user: User) -> None:
 
 def _make_room_for_home(job: Job, user: User) -> None:
     """Makes the directory above the home: ``/home`` may lead to a place in ``/var`` that nothing has made yet."""
-    home = PurePosixPath(user.get("homeDir") or f"/home/{user['name']}")
-    Places(root=job.root, owners=job.machine.owners).prepare(str(job.root.join(home)))
+    Places(root=job.root, owners=job.machine.owners).prepare(str(home_of(job, user)))
+
+
+def home_of(job: Job, user: User) -> Path:
+    """The home that a user who is made gets."""
+    return job.root.join(PurePosixPath(user.get("homeDir") or f"/home/{user['name']}"))
 
 
 def _give_home(job: Job, user: User) -> None:

@@ -104,6 +104,11 @@ class Places:
         self._resolved.clear()
         self._present.clear()
 
+    def changed(self, path: str) -> None:
+        """To be called when ``path`` became a link: paths through it are found anew."""
+        if any(folder == path or folder.startswith(f"{path}/") for folder in self._resolved.values()):
+            self.forget()
+
     def give(self, path: str, *, uid: int, gid: int) -> None:
         """Makes ``path`` itself belong to a user and a group, as far as one is named."""
         if uid != UNCHANGED or gid != UNCHANGED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,7 @@ def obstacles(job: Job, config: Config, writer: Writer) -> list[str]:
     found: list[str] = []
     cleared: list[str] = []
     good = {os.fspath(job.root.path)}
+    writable: dict[str, bool] = {}
     is_certain = not passwd.get("users") and not passwd.get("groups")
     for work in writer.ordered(config.get("storage", {})):
         present = status(work.path)
@@ -101,7 +103,26 @@ def obstacles(job: Job, config: Config, writer: Writer) -> list[str]:
         parent = _file_above(work.path, good)
         if parent and not parent.startswith(tuple(cleared)) and f"{parent}/" not in cleared:
             found.append(f"{work.key}.path: {parent} is not a directory")
+        elif _is_written(work.node, present) and not _is_writable(work.path, present, writable):
+            found.append(f"{work.key}.path: {work.node['path']} is on a file system that is mounted read-only")
     return found
+
+
+def _is_written(node: Node, present: os.stat_result | None) -> bool:
+    """True if there is anything to be changed at the place of ``node``."""
+    changes: dict[str, Any] = {**node}
+    return present is None or any(changes.get(name) for name in ("overwrite", "append", "mode", "user", "group"))
+
+
+def _is_writable(path: str, present: os.stat_result | None, known: dict[str, bool]) -> bool:
+    """True if the file system can be written that has ``path``, or will have it. Adds to ``known`` folders."""
+    folder = path if present is not None and stat.S_ISDIR(present.st_mode) else os.path.dirname(path)
+    if folder not in known:
+        above = folder
+        while not os.path.isdir(above):
+            above = os.path.dirname(above)
+        known[folder] = not os.statvfs(above).f_flag & os.ST_RDONLY
+    return known[folder]
 
 
 def _owners(job: Job, node: Node, passwd: Passwd) -> Iterable[tuple[str, str]]:

@@ -53,13 +53,19 @@ def _write_unit(job: Job, unit: Unit, places: Places) -> None:
 
 
 def preset_lines(units: Sequence[Unit]) -> list[str]:
-    """The lines of systemd.preset(5) for these units, by the names of units; instances of one template share a line."""
+    """The lines of systemd.preset(5) for these units, by the names of units.
+
+    Instances of one template that are enabled share a line. One that is disabled has its own: what follows the name is
+    a list of instances after ``enable`` only.
+    """
     instances: dict[tuple[str, str], list[str]] = {}
     for unit in units:
         if "enabled" not in unit:
             continue
         verb = "enable" if unit["enabled"] else "disable"
         base, at, rest = unit["name"].partition("@")
+        if verb == "disable":
+            base, at = unit["name"], ""
         instance, _, suffix = rest.rpartition(".")
         named = instances.setdefault((f"{base}@.{suffix}" if at else base, verb), [])
         if at:

@@ -6,11 +6,11 @@ import os
 from typing import TYPE_CHECKING
 
 from nestos.base.errors import NestosError
-from nestos.ignition.engine.files import selinux
+from nestos.ignition.engine.files import leftovers, selinux
 from nestos.ignition.engine.files.accounts import find_user
 from nestos.ignition.engine.files.crypttab import write_crypttab
 from nestos.ignition.engine.files.nodes import Writer
-from nestos.ignition.engine.files.passwd import write_passwd
+from nestos.ignition.engine.files.passwd import home_of, write_passwd
 from nestos.ignition.engine.files.place import Places
 from nestos.ignition.engine.files.plan import obstacles, sentences
 from nestos.ignition.engine.files.result import write_result
@@ -19,7 +19,7 @@ from nestos.ignition.engine.job import Job
 from nestos.ignition.engine.transport import Transport
 
 if TYPE_CHECKING:
-    from nestos.ignition.spec.model import Config, Passwd
+    from nestos.ignition.spec.model import Config, Passwd, Storage
 
 
 class ObstacleError(NestosError):
@@ -34,23 +34,32 @@ def run(job: Job) -> None:
     Nothing is flushed to the disk: what ends the first boot does that, before it removes the stamp.
     """
     config = job.read_config()
+    leftovers.undo(job)
     places = Places(root=job.root, owners=job.machine.owners, touched=[] if selinux.wants_labels(job) else None)
     transport = Transport.of(job).configured(config)
     writer = Writer(job=job, places=places, transport=transport)
     refuse_obstacles(job, config, writer)
+    provided: Storage = {"files": job.read_state().get("providerOutputFiles") or []}
+    leftovers.note(job, _written(job, config, writer, provided))
     with job.log.within("passwd"):
         write_passwd(job, config.get("passwd", {}))
         _note_accounts(job, config.get("passwd", {}), places)
     if config.get("passwd"):
         writer.forget()  # the tools make and move homes
     write(job, config, places=places, writer=writer)
-    write_crypttab(job, config.get("storage", {}).get("luks", []), places=places)
-    provided = job.read_state().get("providerOutputFiles") or []
-    if provided:
-        writer.write({"files": provided})
+    write_crypttab(job, config.get("storage", {}), places=places)
+    writer.write(provided)
     write_result(job, places=places)
     if places.touched is not None:
         selinux.label(job, places)
+
+
+def _written(job: Job, config: Config, writer: Writer, provided: Storage) -> list[str]:
+    """Where all goes that is not below ``/etc``: nodes, and the homes of users."""
+    users = [user for user in config.get("passwd", {}).get("users", []) if user.get("shouldExist", True)]
+    homes = [os.fspath(home_of(job, user)) for user in users if not user.get("noCreateHome")]
+    works = [*writer.ordered(provided), *writer.ordered(config.get("storage", {}))]
+    return [*homes, *(work.path for work in works)]
 
 
 def write(job: Job, config: Config, *, places: Places, writer: Writer) -> None:

@@ -155,6 +155,13 @@ def test_the_config_says_how_long_an_answer_may_take(get: Get, cloud: Cloud, mac
     assert machine.clock.slept == [2.0, 0.2, 1.5]
 
 
+def test_how_long_an_answer_may_take_ends_with_its_head(get: Get, cloud: Cloud, machine: Bench) -> None:
+    cloud.put(URL, [Page(body=b"body", after_seconds=1, body_after_seconds=15)])
+
+    assert get(config={"timeouts": {"httpResponseHeaders": 2}}) == b"body"
+    assert machine.clock.slept == [1, 15]
+
+
 def test_no_attempt_takes_longer_than_what_is_left(get: Get, cloud: Cloud, machine: Bench) -> None:
     cloud.silent = {"server"}
 

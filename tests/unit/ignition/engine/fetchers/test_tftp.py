@@ -37,6 +37,7 @@ class TftpServer:
         self._block = 512
         self._current = 0
         self._sent = 0
+        self._last = b""
         self._waiting: list[tuple[bytes, Any]] = []
 
     def datagrams(self, host: str, port: int) -> tuple[Any, Any]:
@@ -62,9 +63,8 @@ class TftpServer:
             assert kind == 1
             self.requests.append(packet)
             self._answer_request(packet.split(b"\0")[3:-1])
-        elif kind == ACKNOWLEDGE:
-            if number == self._current % 65536:
-                self._current += 1
+        elif kind == ACKNOWLEDGE and number == self._current % 65536:  # one that comes twice is not answered: RFC 1123
+            self._current += 1
             self._send_block()
         return len(packet)
 
@@ -89,6 +89,7 @@ class TftpServer:
             self._send(struct.pack("!HH", DATA, self._current % 65536) + data)
 
     def _send(self, packet: bytes) -> None:
+        self._last = packet
         self._sent += 1
         if self._sent in self.strange:
             self._waiting.append((struct.pack("!HH", DATA, 1) + b"a lie", STRANGER))
@@ -98,6 +99,7 @@ class TftpServer:
 
     def recvfrom(self, size: int) -> tuple[bytes, Any]:
         if not self._waiting:
+            self._send(self._last)  # the server has waited as long
             raise TimeoutError("timed out")
         return self._waiting.pop(0)
 
@@ -147,14 +149,32 @@ def test_lost_packets_are_asked_for_again(lost: set[int], get: Get) -> None:
     assert get(server) == b"abc" * 1000
 
 
-def test_doubled_packets_are_written_and_acknowledged_once(get: Get) -> None:
+def test_a_block_that_comes_again_is_written_once_and_acknowledged_again(get: Get) -> None:
     server = TftpServer(b"abc" * 1000, negotiates=False)
     server.double = {1, 2, 3, 4, 5, 6}
 
     assert get(server) == b"abc" * 1000
 
     acknowledged = [struct.unpack("!HH", packet)[1] for packet, address in server.got if address == TRANSFER]
-    assert acknowledged == [1, 2, 3, 4, 5, 6]
+    assert acknowledged == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6]
+
+
+def test_a_block_that_is_late_is_not_acknowledged(get: Get) -> None:
+    server = TftpServer(b"abc" * 1000, negotiates=False)
+    late = struct.pack("!HH", DATA, 1) + server.content[:512], TRANSFER
+    answer = server.sendto
+
+    def send(packet: bytes, address: Any) -> int:
+        sent = answer(packet, address)
+        if packet == struct.pack("!HH", ACKNOWLEDGE, 3):
+            server._waiting.insert(0, late)
+        return sent
+
+    server.sendto = send  # type: ignore[method-assign]
+
+    assert get(server) == b"abc" * 1000
+
+    assert [packet[3] for packet, address in server.got if address == TRANSFER] == [1, 2, 3, 4, 5, 6]
 
 
 def test_block_numbers_begin_again_after_the_last(get: Get) -> None:
