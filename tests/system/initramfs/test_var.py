@@ -1,4 +1,4 @@
-"""The script that opens /var, run as it is in a root of its own: files for /sys, /dev and /proc, programs that are told.
+"""The script that opens /var, as it is, in a root of its own: files for /sys, /dev and /proc, programs that are told.
 
 ``/state/kind.NAME`` is what blkid says of a device. Time is ``/proc/uptime``; sleeping and waiting move it on.
 """
@@ -90,10 +90,20 @@ class Initramfs:
         (self.top / "state/answers-at").write_text(str(answers_at))
 
     def run(self, word: str = "open") -> Completed:
-        line = ["bwrap", "--bind", self.top, "/", "--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin"]
+        line = [
+            "bwrap",
+            "--bind",
+            os.fspath(self.top),
+            "/",
+            "--ro-bind",
+            "/usr",
+            "/usr",
+            "--symlink",
+            "usr/bin",
+            "/bin",
+        ]
         line += ["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--setenv", "PATH", "/fake"]
-        command = [os.fspath(part) for part in (*line, "/nestos-var", word)]
-        return run_program(command, accepted=range(256), timeout_seconds=300)
+        return run_program([*line, "/nestos-var", word], accepted=range(256), timeout_seconds=300)
 
     @property
     def calls(self) -> list[str]:

@@ -8,25 +8,23 @@ from typing import Any
 
 import pytest
 
+from nestos.base.clock import SystemClock
 from nestos.base.errors import CommandError, StateError
 from nestos.host import process
 from nestos.host.toolbox import Toolbox
 from nestos.lab import tpm
 
 
-class Time:
-    """A clock that only sleeping moves."""
+class Time(SystemClock):
+    """Only sleeping moves it."""
 
-    now = 0.0
+    seconds = 0.0
 
     def monotonic(self) -> float:
-        return self.now
+        return self.seconds
 
     def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-    def time(self) -> float:
-        return self.now
+        self.seconds += seconds
 
 
 def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, status: int | None, listens: bool) -> list[str]:
