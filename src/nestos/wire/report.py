@@ -20,9 +20,9 @@ forge what only itself believes. One-time signatures of hashes need no secret at
 be used twice, across crashes and lost answers. *Cost:* the secret crosses the network once, so the address should be
 https.
 
-Answers, errors with the JSON ``kind`` and ``value`` of the graph's: any 2xx, taken (the same envelope again is taken and
-counted once); 400 ``invalid_report``; 401 ``unknown_node``; 403 ``wrong_signature``; 404, the server takes no reports.
-A node says a report again after no answer, 429 and 5xx, and gives it up after any other.
+Answers, errors with the JSON ``kind`` and ``value`` of the graph's: any 2xx, taken (the same envelope again is taken
+and counted once); 400 ``invalid_report``; 401 ``unknown_node``; 403 ``wrong_signature``; 404, the server takes no
+reports. A node says a report again after no answer, 429 and 5xx, and gives it up after any other.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def test_the_format_is_this_one() -> None:
 
 
 def test_the_signature_is_hmac_sha256() -> None:
-    """The vector is of RFC 4231, section 4.3 ("Jefe"), with the key as long as ours by its zeros, which change nothing."""
+    """The vector is of RFC 4231, section 4.3 ("Jefe"); zeros that fill the key up to our length change nothing."""
     envelope = Envelope(
         text="what do ya want for nothing?",
         signature="5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
