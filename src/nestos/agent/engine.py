@@ -103,6 +103,8 @@ class Engine:
             found = self._steps[self.memory.state](self.memory)
             rule = machine.after(self.memory.state, found.event)
             after, delay = self._act(rule, found)
+            if self._troubles and after.problem == self.memory.problem:
+                after = replace(after, problem="")
             self._keep(after, found.waits)
         except (NestosError, OSError) as error:
             logger.warning("%s: %s", self.memory.state, error)

@@ -20,7 +20,7 @@ def regular(path: Path, *, most_bytes: int, mode_not: int = 0) -> bytes:
             raise OSError(errno.EINVAL, "is no regular file", str(path))
         if mode & mode_not:
             raise OSError(errno.EPERM, "may be written by too many", str(path))
-        with os.fdopen(os.dup(descriptor), "rb") as file:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             data = file.read(most_bytes + 1)
     finally:
         os.close(descriptor)

@@ -651,6 +651,9 @@ def test_a_step_that_fails_gives_the_slot_back_says_why_and_waits_longer(
     assert bench.kinds() == ["retry"]
     assert "nestos status" in bench.engine.waits[0].what
     assert 60 <= pauses[0] < pauses[2] < pauses[-1] <= 660
+    monkeypatch.undo()
+    bench.settle()
+    assert bench.engine.memory.problem == ""
 
 
 def test_an_agent_that_is_disabled_while_it_holds_a_slot_gives_it_back(tmp_path: Path) -> None:
