@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from nestos.base.errors import InputError
 from nestos.wire import graph as wire
+from nestos.wire import texts
 from nestos.wire.graph import Graph, Node
 
+_AGE_DIGITS = 20  # of 64 bits
 _DEADEND_WITHOUT_REASON = "(unknown reason)"
 
 
@@ -72,7 +74,7 @@ def choose(graph: Graph, *, booted: str, wishes: Wishes) -> Choice:
     node = graph.nodes[mine]
     deadend = ""
     if node.metadata.get(wire.DEADEND) == "true":
-        deadend = node.metadata.get(wire.DEADEND_REASON) or _DEADEND_WITHOUT_REASON
+        deadend = texts.shown(node.metadata.get(wire.DEADEND_REASON, "")) or _DEADEND_WITHOUT_REASON
     current = _release(node)
     offered = [_release(graph.nodes[target]) for source, target in graph.edges if source == mine]
     limit = _limit(graph, wishes.pin)
@@ -120,7 +122,7 @@ def _is_commit(node: Node) -> bool:
 def _release(node: Node) -> Release:
     age = node.metadata.get(wire.AGE_INDEX, "")
     if node.metadata.get(wire.SCHEME) not in (wire.CHECKSUM_SCHEME, wire.OCI_SCHEME) or not (
-        age.isascii() and age.isdigit()
+        age.isascii() and age.isdigit() and len(age) <= _AGE_DIGITS
     ):
         raise InputError(f"the update graph has no scheme or age for {node.version}", kind="client_failed_node_parsing")
     return Release(version=node.version, payload=node.payload, age_index=int(age))

@@ -4,62 +4,45 @@ A step does what the state asks for (``_look``, ``_report``, ...), looks the eve
 writes the new memory; only then is the next step taken. What has an effect outside is either asked for again after a
 crash (the lock, the restart) or goes on by itself (the transaction). If the memory cannot be written, the step has not
 happened: above all, no restart is asked for that is not on the disk.
+
+What the update server says is ``offers``, who has to agree to a restart ``leave``, what is remembered ``accounts``.
 """
 
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
-from nestos.agent import choice, machine, waiting
-from nestos.agent.choice import Choice, Release, Wishes
-from nestos.agent.driver import Driver, NodeStatus
+from nestos.agent import accounts, machine, waiting
+from nestos.agent.accounts import Accounts, required
+from nestos.agent.choice import Release
+from nestos.agent.driver import NodeStatus
+from nestos.agent.leave import Leave
 from nestos.agent.machine import Action, Event, State
-from nestos.agent.memory import Abandoned, Memory, MemoryFile
+from nestos.agent.memory import Memory
 from nestos.agent.metrics import Metrics
-from nestos.agent.orders import OrderBook, Orders
-from nestos.agent.people import People
-from nestos.agent.servers import Locks, Updates
+from nestos.agent.offers import Offers
 from nestos.agent.settings import Settings
+from nestos.agent.surroundings import Surroundings, moment
 from nestos.agent.waiting import Kind, Wait
-from nestos.base.clock import Clock
 from nestos.base.errors import NestosError
-from nestos.wire.fleetlock import Api, Refusal
+from nestos.wire.fleetlock import Api
+from nestos.wire.report import Outcome
 
 logger = logging.getLogger(__name__)
 
-_LOCK_FIRST_SECONDS, _LOCK_MOST_SECONDS = 60.0, 600.0
-_LOCK_POLL_SECONDS = 300.0
-_CHECK_MOST_SECONDS = 3600.0
-_STAGE_FIRST_SECONDS, _STAGE_MOST_SECONDS = 300.0, 6 * 3600.0
 _STAGE_FAILURES_AT_MOST = 12
 _STAGE_POLL_SECONDS = 5.0
 _RESTART_AGAIN_SECONDS = 300.0
 _RESTARTS_AT_MOST = 3
-_ABANDONED_SECONDS = 86400.0
 _REST_SECONDS = 10800.0
+_SHED_AGAIN_SECONDS = 60.0
 _TROUBLE_SECONDS = 60.0
+_TROUBLE_MOST_SECONDS = 600.0
 _MOMENT_SECONDS = 0.01
+_OPENING_SPREAD_SECONDS = 10.0
 _FIRST_STATES = (State.START, State.UNREPORTED, State.IDLE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """All that the engine touches. ``marker``: the marker file's text, none where it does not count."""
-
-    driver: Driver
-    updates: Updates
-    locks: Locks | None
-    people: People
-    orders: OrderBook
-    file: MemoryFile
-    marker: Callable[[], str | None]
-    clock: Clock
-    chance: random.Random
-    boot_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +67,10 @@ class Engine:
         self.memory = replace(around.file.read(), state=State.START)
         self.node: NodeStatus | None = None
         self._around = around
-        self._choice: Choice | None = None
-        self._asked_at: float | None = None
+        self._offers = Offers(settings, around, metrics=metrics)
+        self._leave = Leave(settings, around, metrics=metrics)
+        self._accounts = Accounts(settings, around)
+        self._troubles = 0
         self._begun = 0
         self._restart_asked = False
         self._steps: Mapping[State, Callable[[Memory], Found]] = {
@@ -103,13 +88,13 @@ class Engine:
     @property
     def ignored(self) -> Mapping[str, str]:
         """Versions that the update server offered and this node does not take, with the reason."""
-        return self._choice.ignored if self._choice else {}
+        return self._offers.ignored
 
     # One step
 
     def step(self) -> float:
         """Takes one step and returns how many seconds to wait before the next."""
-        now = self._now()
+        now = self._around.now()
         self.metrics.set("zincati_update_agent_last_refresh_timestamp", int(now))
         left = self._backing_off(now)
         if left > 0:
@@ -118,46 +103,71 @@ class Engine:
             found = self._steps[self.memory.state](self.memory)
             rule = machine.after(self.memory.state, found.event)
             after, delay = self._act(rule, found)
+            if self._troubles and after.problem == self.memory.problem:
+                after = replace(after, problem="")
             self._keep(after, found.waits)
         except (NestosError, OSError) as error:
-            # The step has not happened. It is tried again, and nothing was done that is not on the disk.
             logger.warning("%s: %s", self.memory.state, error)
-            self.memory = replace(self.memory, problem=str(error))
-            return self._jittered(_TROUBLE_SECONDS)
+            return self._stumbled(str(error))
+        self._troubles = 0
+        return delay
+
+    def _stumbled(self, problem: str) -> float:
+        """The step has not happened and is tried again; nothing was done that is not on the disk.
+
+        Meanwhile nobody else is kept from restarting, unless this node may be on its way down.
+        """
+        self._troubles += 1
+        delay = self._around.backoff(self._troubles, first_seconds=_TROUBLE_SECONDS, most_seconds=_TROUBLE_MOST_SECONDS)
+        memory = replace(self.memory, problem=problem)
+        if memory.state not in (State.START, State.UNREPORTED) and not self._restart_asked:
+            memory = self._leave.shed(memory)
+        wait = Wait(
+            kind=Kind.RETRY,
+            what=f"a step that failed is tried again: {problem}",
+            until=moment(self._around.now() + delay),
+            remedy="mend that, then have it tried now: nestos agent check",
+        )
+        since = memory.waiting.get(str(wait.kind), self._around.now())
+        self.memory, self.waits = replace(memory, waiting={str(wait.kind): since}), (wait,)
         return delay
 
     def _act(self, rule: machine.Rule, found: Found) -> tuple[Memory, float]:
         memory, delay = found.memory, self._delay(rule, found)
+        note, remember = self._around.note, self._accounts
         match rule.action:
             case Action.REMEMBER:
                 memory = replace(memory, release=found.release, problem="", postponed=0, restarts=0)
             case Action.FORGET:
-                self._note("withdrawn", memory.release, found.problem)
+                note("withdrawn", memory.release, found.problem)
                 memory = replace(memory, release=None, problem="", postponed=0)
             case Action.COUNT:
-                memory, delay = self._counted(rule, memory, found)
+                memory, delay = remember.failed(rule.state, memory, found.problem)
             case Action.ABANDON:
-                memory = self._abandoned(memory, found.problem)
+                memory = remember.abandoned(memory, found.problem)
             case Action.NOTE_STAGED:
-                self._note("staged", memory.release, "")
-                memory = replace(memory, stage_failures=0, failed="", problem="", failures=0, next_try=0)
+                note("staged", memory.release, "")
+                left = self.node.version if self.node else ""
+                memory = replace(memory, stage_failures=0, failed="", problem="", failures=0, next_try=0, left=left)
             case Action.ACCOUNT:
-                memory = self._accounted(memory)
+                memory = remember.restarted(memory, self.node)
             case Action.GIVE_BACK:
-                memory, delay = self._given_up(memory, found)
+                memory, delay = remember.given_up(self._leave.shed(memory), found.problem)
         if rule.state is State.AVAILABLE and rule.next is State.STAGING:
             memory = replace(memory, attempt=memory.attempt + 1)
         if rule.next is State.RESTARTING:
-            restarts = memory.restarts + (rule.state is not State.RESTARTING)
+            restarts = memory.restarts + (rule.state is State.LEAVING)
             memory = replace(memory, boot_id=self._around.boot_id, restarts=restarts)
+        elif rule.state is State.RESTARTING:
+            memory = replace(memory, restarts=max(0, memory.restarts - 1))  # it did not come to it
         if rule.next is not rule.state:
-            memory = replace(memory, state=rule.next, since=self._now())
-            self.metrics.set("zincati_update_agent_latest_state_change_timestamp", int(self._now()))
+            memory = replace(memory, state=rule.next, since=self._around.now())
+            self.metrics.set("zincati_update_agent_latest_state_change_timestamp", int(self._around.now()))
             logger.info("%s: %s, so: %s", rule.state, found.event, rule.next)
         return memory, delay
 
     def _keep(self, memory: Memory, waits: tuple[Wait, ...]) -> None:
-        now = self._now()
+        now = self._around.now()
         since = {str(wait.kind): memory.waiting.get(str(wait.kind), now) for wait in waits}
         # After a crash the agent passes these states again, and what it waited for is what it waits for.
         is_on_the_way = self.memory.state in _FIRST_STATES and memory.state is not self.memory.state
@@ -183,7 +193,7 @@ class Engine:
 
     def _report(self, memory: Memory) -> Found:
         if self._around.locks is not None:
-            problem = self._lock(Api.STEADY_STATE)
+            problem = self._leave.lock(Api.STEADY_STATE)
             if problem is not None:
                 wait = Wait(
                     kind=Kind.SERVER,
@@ -205,9 +215,10 @@ class Engine:
         return Found(event=Event.REPORTED, memory=memory)
 
     def _check(self, memory: Memory) -> Found:
-        memory = self._shed_lock(memory)
+        memory = self._tell(self._leave.shed(memory))
         try:
-            memory, found = self._offers(memory)
+            self.node = self._around.driver.look()
+            memory, found = self._offers.ask(memory, self.node)
         except NestosError as error:
             wait = Wait(
                 kind=Kind.SERVER,
@@ -216,24 +227,23 @@ class Engine:
             )
             return Found(event=Event.UNREACHABLE, memory=memory, waits=(wait,), problem=str(error))
         memory = replace(memory, failures=0, next_try=0, problem="")
-        release = self._pick(memory, found)
+        release = self._offers.pick(memory, found)
         if release is None:
             return Found(event=Event.NOTHING_NEW, memory=memory)
         return Found(event=Event.OFFERED, memory=memory, release=release)
 
     def _prepare(self, memory: Memory) -> Found:
-        memory = self._shed_lock(memory)
+        memory = self._leave.shed(memory)
         memory, news = self._news(memory)
         if news is not None:
             return news
-        release = _required(memory)
-        waits = self._before_staging(memory, release)
+        waits = self._offers.before_staging(memory, required(memory))
         if waits:
             return Found(event=Event.WAIT, memory=memory, waits=waits)
         return Found(event=Event.READY, memory=memory)
 
     def _stage(self, memory: Memory) -> Found:
-        driver, release = self._around.driver, _required(memory)
+        driver, release = self._around.driver, required(memory)
         if self._begun != memory.attempt:
             driver.begin_staging()
             self._begun = memory.attempt
@@ -251,6 +261,7 @@ class Engine:
         self.metrics.count("zincati_rpm_ostree_deploy_failures_total")
         failures = memory.stage_failures if memory.failed == release.payload else 0
         if failures + 1 >= _STAGE_FAILURES_AT_MOST:
+            memory = self._accounts.reported(memory, Outcome.FAILED, before=self.node.version, reason=problem)
             return Found(event=Event.GAVE_UP, memory=memory, problem=problem)
         return Found(event=Event.FAILED, memory=memory, problem=problem or "another release boots next")
 
@@ -263,31 +274,29 @@ class Engine:
         return Found(event=Event.RUNNING, memory=memory, waits=(wait,))
 
     def _ask(self, memory: Memory) -> Found:
-        release = _required(memory)
+        release = required(memory)
         if gone := self._gone(memory, release):
             return gone
         memory, news = self._news(memory)
         if news is not None:
-            if news.release is None or self._before_staging(memory, news.release):
-                # What is no longer offered must not boot while its successor is waited for.
-                self._around.driver.drop()
             return news
-        memory, waits, delay = self._leave(memory, release)
+        memory, waits, delay = self._leave.ask(memory, release, node=self.node, keep=self._keep_first)
         if waits:
             return Found(event=Event.WAIT, memory=memory, waits=waits, delay_seconds=delay)
         return Found(event=Event.ALLOWED, memory=replace(memory, postponed=0))
 
     def _wait_for_people(self, memory: Memory) -> Found:
-        release = _required(memory)
-        waits = self._local_waits(memory, release)
+        release = required(memory)
+        waits = self._leave.local_waits(memory, release, node=self.node)
         if waits or self._gone(memory, release):
             return Found(event=Event.REVOKED, memory=memory, waits=waits)
         present = self._around.people.present()
         self.metrics.set("zincati_update_agent_finalization_detected_active_users", len(present))
         left = self.settings.postponements - memory.postponed
-        if not present or left <= 0 or self._orders(memory).skips_windows(release.version):
+        if not present or left <= 0 or self._around.orders_for(memory).skips_windows(release.version):
             self.metrics.count("zincati_update_agent_finalization_attempts")
             return Found(event=Event.ALONE, memory=memory)
+        self._leave.renew()
         seconds = self.settings.postponement_seconds
         if left in (self.settings.postponements, 1):
             until = f"in {left * seconds // 60} minutes" if left * seconds >= 120 else f"in {left * seconds} seconds"
@@ -299,7 +308,7 @@ class Engine:
         wait = Wait(
             kind=Kind.PEOPLE,
             what=f"{', '.join(present)} logged in",
-            until=self._moment(self._now() + left * seconds),
+            until=moment(self._around.now() + left * seconds),
             holders=present,
             remedy="log out, or: nestos agent apply --now",
         )
@@ -308,11 +317,11 @@ class Engine:
 
     def _restart(self, memory: Memory) -> Found:
         """Asks for the lock once more: people may have taken their time, or the agent was away, and a lease ends."""
-        release = _required(memory)
+        release = required(memory)
         if not self._restart_asked:
             if self._gone(memory, release):
                 return Found(event=Event.FAILED, memory=memory, problem=f"{release.version} no longer boots next")
-            memory, waits, _ = self._leave(memory, release)
+            memory, waits, _ = self._leave.ask(memory, release, node=self.node, keep=self._keep_first)
             if waits:
                 return Found(event=Event.FAILED, memory=memory, waits=waits, problem=waits[0].what)
         try:
@@ -338,198 +347,62 @@ class Engine:
             what="updates are disabled (updates.enabled)" if not self.settings.enabled else missing,
             remedy="change that in /etc/nestos/agent.d, then: systemctl restart nestos-agent",
         )
-        return Found(event=Event.WAIT, memory=memory, waits=(wait,))
+        # Whoever gives the lock back while the node is going down lets one node too many restart.
+        if memory.boot_id != self._around.boot_id:
+            memory = self._leave.shed(memory)
+        delay = self._around.jittered(_SHED_AGAIN_SECONDS) if memory.holds_lock and self._around.locks else None
+        return Found(event=Event.WAIT, memory=memory, waits=(wait,), delay_seconds=delay)
 
     # The update server
-
-    def _offers(self, memory: Memory) -> tuple[Memory, Choice]:
-        """Asks the update server. Raises ``NestosError``."""
-        self.metrics.count("zincati_cincinnati_update_checks_total")
-        self._asked_at = self._around.clock.monotonic()
-        node = self.node = self._around.driver.look()
-        try:
-            graph = self._around.updates.graph(version=node.version, payload=node.commit)
-            now = self._now()
-            # What lies farther ahead than it may comes of a clock that was wrong then.
-            ends = now + _ABANDONED_SECONDS
-            left_alone = {payload: item for payload, item in memory.abandoned.items() if now < item.until <= ends}
-            reasons = {payload: f"it is left alone: {item.reason}" for payload, item in left_alone.items()}
-            settings = self.settings
-            wishes = Wishes(
-                denied={**reasons, **node.denied},
-                deny=settings.deny,
-                pin=settings.pin,
-                allow_downgrade=settings.allow_downgrade,
-            )
-            found = choice.choose(graph, booted=node.commit, wishes=wishes)
-        except NestosError as error:
-            self.metrics.count("zincati_cincinnati_update_checks_errors_total", kind=error.kind)
-            raise
-        self.metrics.set("zincati_cincinnati_graph_nodes_count", len(graph.nodes))
-        self.metrics.set("zincati_cincinnati_graph_edges_count", len(graph.edges))
-        self.metrics.set("zincati_cincinnati_ignored_update_targets", len(found.ignored))
-        self.metrics.set("zincati_cincinnati_booted_release_is_deadend", bool(found.deadend))
-        # A release that is left out for a while, as in a rollout that pauses, goes on soaking.
-        shown = {item.payload for item in graph.nodes}
-        known = {payload: then for payload, then in memory.seen.items() if payload in shown and then <= now}
-        seen = known | {item.payload: known.get(item.payload, now) for item in found.releases}
-        verdict = found.sentence or f"{found.releases[0].version} may be taken"
-        self._choice = found
-        return (
-            replace(memory, seen=seen, last_check=now, verdict=verdict, deadend=found.deadend, abandoned=left_alone),
-            found,
-        )
-
-    def _pick(self, memory: Memory, found: Choice) -> Release | None:
-        """The youngest release that nothing holds back, else the youngest: it is the one to explain."""
-        ready = (release for release in found.releases if not self._before_staging(memory, release))
-        return next(ready, found.releases[0] if found.releases else None)
 
     def _news(self, memory: Memory) -> tuple[Memory, Found | None]:
         """Asks the server now and then although a release is at hand: there may be another, or it may be gone.
 
-        A server that gives no answer changes nothing. What is staged gives way only to what may be staged at once.
+        A server that gives no answer changes nothing. What is staged gives way only to what may be staged at once; when
+        it is no longer offered it gives way at once, whatever is to follow.
         """
-        orders = self._around.orders.read()
-        told = orders.check is not None and orders.check.timestamp() > memory.last_check
-        since = None if self._asked_at is None else self._around.clock.monotonic() - self._asked_at
-        if since is not None and since < self.settings.steady_interval_seconds and not told:
+        if not self._offers.is_due(memory):
             return memory, None
         try:
-            memory, found = self._offers(memory)
+            self.node = self._around.driver.look()
+            memory, found = self._offers.ask(memory, self.node)
         except NestosError as error:
             logger.warning("%s", error)
             return memory, None
-        release, best = _required(memory), self._pick(memory, found)
-        if best is None:
-            return memory, Found(event=Event.WITHDRAWN, memory=memory, problem=found.sentence)
-        if best.payload == release.payload:
+        release, best = required(memory), self._offers.pick(memory, found)
+        if best is not None and best.payload == release.payload:
             return replace(memory, release=best), None
         is_offered = any(item.payload == release.payload for item in found.releases)
-        if is_offered and memory.state is State.STAGED and self._before_staging(memory, best):
+        if memory.state is State.STAGED and not is_offered:
+            self._drop()
+        if best is None:
+            return memory, Found(event=Event.WITHDRAWN, memory=memory, problem=found.sentence)
+        if is_offered and memory.state is State.STAGED and self._offers.before_staging(memory, best):
             return memory, None
         return memory, Found(event=Event.OTHER, memory=memory, release=best)
 
-    # Leave to restart
-
-    def _before_staging(self, memory: Memory, release: Release) -> tuple[Wait, ...]:
-        now = self._now()
-        seen = self._moment(memory.seen.get(release.payload, now))
-        orders = self._orders(memory)
-        return waiting.before_staging(self.settings, orders, release=release, seen=seen, now=self._moment(now))
-
-    def _local_waits(self, memory: Memory, release: Release) -> tuple[Wait, ...]:
-        return waiting.before_restart(
-            self.settings,
-            self._orders(memory),
-            release=release,
-            marker=self._around.marker(),
-            now=self._moment(self._now()),
-            built=self.node.built if self.node else None,
-        )
-
-    def _leave(self, memory: Memory, release: Release) -> tuple[Memory, tuple[Wait, ...], float | None]:
-        """What stands against a restart now: what the node knows itself, then the lock."""
-        waits = self._local_waits(memory, release)
-        if waits:
-            self._answered("deny")
-            return self._shed_lock(memory), waits, None
-        if self._around.locks is None:
-            self._answered("allow")
-            return memory, (), None
-        if not memory.holds_lock:
-            memory = replace(memory, holds_lock=True)
-            self._keep(memory, self.waits)
-        refusal = self._lock(Api.PRE_REBOOT)
-        self._answered("allow" if refusal is None else "deny" if refusal.holders else "error")
-        if refusal is None:
-            return memory, (), None
-        wait = Wait(
-            kind=Kind.LOCK,
-            what=f"the lock server lends no slot: {refusal.value}",
-            holders=refusal.holders,
-            remedy="see who restarts, and free the slot of a node that is gone: nestos locks list, release",
-        )
-        return memory, (wait,), float(refusal.retry_after_seconds or _LOCK_POLL_SECONDS)
-
-    def _lock(self, api: Api) -> Refusal | None:
-        """Asks the lock server; no answer is a refusal of its own kind."""
-        assert self._around.locks is not None
-        self.metrics.count("zincati_strategy_fleet_lock_requests_total", api=api)
+    def _drop(self) -> None:
+        """Has what runs boot next again. If that fails the next step asks the server anew, before any restart."""
         try:
-            refusal = self._around.locks.ask(api)
-        except NestosError as error:
-            refusal = Refusal(kind=error.kind, value=str(error))
-        if refusal is not None:
-            self.metrics.count("zincati_strategy_fleet_lock_errors_total", api=api, kind=refusal.kind)
-        return refusal
+            self._around.driver.drop()
+        except NestosError:
+            self._offers.forget()
+            raise
 
-    def _shed_lock(self, memory: Memory) -> Memory:
-        """Gives back a slot that is not needed now; if that fails, the next step does it."""
-        if not memory.holds_lock or self._around.locks is None:
+    def _tell(self, memory: Memory) -> Memory:
+        """Sends the oldest report that is kept; without an answer it is sent again with the next step."""
+        if self._around.reports is None or not memory.reports:
             return memory
-        return replace(memory, holds_lock=self._lock(Api.STEADY_STATE) is not None)
+        try:
+            self._around.reports.send(memory.reports[0])
+        except NestosError as error:
+            logger.warning("a report is sent again later: %s", error)
+            return memory
+        return replace(memory, reports=memory.reports[1:])
 
-    def _answered(self, response: str) -> None:
-        self.metrics.count("zincati_updates_strategy_can_finalize_responses", response=response)
-
-    # Actions
-
-    def _counted(self, rule: machine.Rule, memory: Memory, found: Found) -> tuple[Memory, float]:
-        now = self._now()
-        if rule.state is State.STAGING:
-            payload = _required(memory).payload
-            failures = memory.stage_failures + 1 if memory.failed == payload else 1
-            delay = self._backoff(failures, _STAGE_FIRST_SECONDS, _STAGE_MOST_SECONDS)
-            self._note("failed", memory.release, found.problem)
-            memory = replace(memory, stage_failures=failures, failed=payload)
-        else:
-            failures = memory.failures + 1
-            first, most = float(self.settings.steady_interval_seconds), _CHECK_MOST_SECONDS
-            if rule.state is State.UNREPORTED:
-                first, most = _LOCK_FIRST_SECONDS, _LOCK_MOST_SECONDS
-            delay = self._backoff(failures, first, max(first, most))
-            memory = replace(memory, failures=failures)
-        return replace(memory, problem=found.problem, next_try=now + delay), delay
-
-    def _abandoned(self, memory: Memory, problem: str) -> Memory:
-        release = _required(memory)
-        reason = problem or "another release was made to boot next"
-        self._note("abandoned", release, reason)
-        until = self._now() + _ABANDONED_SECONDS
-        left_alone = {release.payload: Abandoned(version=release.version, reason=reason, until=until)}
-        return replace(
-            memory,
-            abandoned={**memory.abandoned, **left_alone},
-            release=None,
-            stage_failures=0,
-            failed="",
-            problem=reason,
-            next_try=0,
-        )
-
-    def _accounted(self, memory: Memory) -> Memory:
-        """The first report of a boot: whether the restart that was asked for led to the release."""
-        memory = replace(memory, failures=0, next_try=0, problem="")
-        release, node = memory.release, self.node
-        if release is None or node is None:
-            return replace(memory, boot_id="")
-        if node.commit == release.payload:
-            self._note("updated", release, "")
-            return replace(memory, release=None, boot_id="", postponed=0, restarts=0, spent=self._now())
-        if not memory.boot_id:
-            return replace(memory, release=None)
-        reason = node.denied.get(release.payload, f"the node came back with {node.version} instead")
-        return replace(self._abandoned(memory, reason), boot_id="", postponed=0, restarts=0, spent=self._now())
-
-    def _given_up(self, memory: Memory, found: Found) -> tuple[Memory, float]:
-        memory = replace(self._shed_lock(memory), boot_id="", postponed=0)
-        if not found.problem:
-            return memory, 0.0
-        failures = memory.failures + 1
-        delay = self._backoff(failures, _LOCK_FIRST_SECONDS, _CHECK_MOST_SECONDS)
-        memory = replace(memory, failures=failures, problem=found.problem, next_try=self._now() + delay)
-        return memory, delay
+    def _keep_first(self, memory: Memory) -> None:
+        """What must be on the disk before the rest of a step."""
+        self._keep(memory, self.waits)
 
     # Time
 
@@ -537,7 +410,7 @@ class Engine:
         if found.delay_seconds is not None:
             return found.delay_seconds
         if rule.next is State.IDLE and rule.state is not State.UNREPORTED:
-            return self._jittered(self.settings.steady_interval_seconds)
+            return self._around.jittered(self.settings.steady_interval_seconds)
         if rule.next is not rule.state or rule.action is Action.REMEMBER:
             return 0.0
         if rule.state is State.STAGING:
@@ -545,16 +418,18 @@ class Engine:
         if rule.state is State.RESTARTING:
             return _RESTART_AGAIN_SECONDS
         if rule.state is State.DISABLED:
-            return self._jittered(_REST_SECONDS)
-        delay = self._jittered(self.settings.steady_interval_seconds)
-        ends = [wait.until.timestamp() - self._now() for wait in found.waits if wait.until is not None]
-        return min([delay, *(max(end, 1.0) for end in ends)])
+            return self._around.jittered(_REST_SECONDS)
+        delay = self._around.jittered(self.settings.steady_interval_seconds)
+        ends = [wait.until.timestamp() - self._around.now() for wait in found.waits if wait.until is not None]
+        # Many nodes wait for one moment.
+        spread = _OPENING_SPREAD_SECONDS * self._around.chance.random()
+        return min([delay, *(max(end, 1.0) + spread for end in ends)])
 
     def _backing_off(self, now: float) -> float:
         """The seconds that are left of a back-off. One that lies farther ahead than any may be comes of a clock that
         was set back, and ends."""
         memory = self.memory
-        most = _STAGE_MOST_SECONDS * (1 + waiting.JITTER)
+        most = accounts.STAGE_MOST_SECONDS * (1 + waiting.JITTER)
         if memory.state in (State.START, State.STAGING) or not _MOMENT_SECONDS < memory.next_try - now <= most:
             return 0.0
         orders = self._around.orders.read()
@@ -562,43 +437,8 @@ class Engine:
             return 0.0
         return memory.next_try - now
 
-    def _backoff(self, failures: int, first_seconds: float, most_seconds: float) -> float:
-        seconds = waiting.backoff_seconds(failures, first_seconds=first_seconds, most_seconds=most_seconds)
-        return self._jittered(seconds)
-
-    def _jittered(self, seconds: float) -> float:
-        return waiting.jittered(seconds, self._around.chance)
-
-    def _now(self) -> float:
-        return self._around.clock.now().timestamp()
-
-    @staticmethod
-    def _moment(seconds: float) -> datetime:
-        return datetime.fromtimestamp(seconds, UTC)
-
-    # The rest
-
-    def _orders(self, memory: Memory) -> Orders:
-        """The operator's orders; an approval that an update has used up no longer counts."""
-        orders = self._around.orders.read()
-        approval = orders.approval
-        if approval is not None and approval.since.timestamp() <= memory.spent <= self._now():
-            return replace(orders, approval=None)
-        return orders
-
     def _gone(self, memory: Memory, release: Release) -> Found | None:
         node = self.node = self._around.driver.look()
         if node.pending_commit == release.payload:
             return None
         return Found(event=Event.VANISHED, memory=memory)
-
-    def _note(self, event: str, release: Release | None, detail: str) -> None:
-        time = self._around.clock.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        version = release.version if release else ""
-        self._around.file.note(time=time, event=event, version=version, detail=detail)
-        logger.info("%s %s %s", event, version, detail)
-
-
-def _required(memory: Memory) -> Release:
-    assert memory.release is not None, memory.state
-    return memory.release

@@ -34,7 +34,7 @@ class Question:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     total_seconds: float = 60.0
-    most_bytes: int = 16 * 1024 * 1024
+    most_bytes: int = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +74,21 @@ class Dialer(Protocol):
 
 
 def connect(host: str, port: int, /, *, is_secure: bool, timeout_seconds: float) -> Stream:
-    """A connection, with TLS if ``is_secure``. Raises ``OSError``."""
-    plain = socket.create_connection((host, port), timeout=timeout_seconds)
+    """A connection, with TLS if ``is_secure``. Each of the host's addresses gets its share of the time, so that dead
+    ones leave some for the next and all of them end in time. Raises ``OSError``."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    problem: OSError = OSError("the name has no address")
+    for family, kind, protocol, _, address in found:
+        plain = socket.socket(family, kind, protocol)
+        try:
+            plain.settimeout(timeout_seconds / len(found))
+            plain.connect(address)
+            break
+        except OSError as error:
+            plain.close()
+            problem = error
+    else:
+        raise problem
     if not is_secure:
         return plain
     try:
@@ -102,14 +115,20 @@ class Client:
             location = answer.headers.get("location", "")
             if answer.status not in _REDIRECTS or not location or question.method != "GET":
                 return answer
-            target = urljoin(url, location)
+            try:
+                target = urljoin(url, location)
+            except ValueError as error:
+                raise NetworkError(f"{url} leads to an address that is none: {error}") from error
             if url.startswith("https:") and not target.startswith("https:"):
                 raise NetworkError(f"{url} leads to {target}, which is not secure")
             url = target
         raise NetworkError(f"{question.url} leads on more than {_MOST_REDIRECTS} times")
 
     def _once(self, question: Question, url: str, *, end: float) -> Answer:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise NetworkError(f"{url} is no URL: {error}") from error
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise NetworkError(f"{url} is no http or https URL")
         is_secure = parts.scheme == "https"

@@ -15,12 +15,19 @@ from typing import Any, Protocol
 
 from nestos.agent.choice import Release
 from nestos.agent.machine import State
-from nestos.base import durable
+from nestos.base import durable, reading
+from nestos.wire.report import Envelope
 
 FOLDER = "/var/lib/nestos-agent"
 SCHEMA = 1
 _HISTORY_KEPT = 500
 _MOST_ABANDONED = 50
+_MOST_BYTES = 1024 * 1024
+_MOST_HISTORY_BYTES = 4 * 1024 * 1024
+_MOST_DETAIL = 1000
+
+ABANDONED_SECONDS = 86400.0
+"""For how long a release is left alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +82,10 @@ class Memory:
     """What it said, in a sentence."""
     deadend: str = ""
     """Why no update leads on from what runs."""
+    left: str = ""
+    """The version that ran when the release was staged."""
+    reports: tuple[Envelope, ...] = ()
+    """For the update server, the oldest first."""
 
 
 class WriteText(Protocol):
@@ -93,10 +104,10 @@ class MemoryFile:
         self._history = folder / "history.jsonl"
 
     def read(self) -> Memory:
-        """What was written last."""
+        """What was written last. Root reads it too, though the agent's user may put anything there."""
         try:
-            return _parsed(json.loads(self._path.read_bytes()))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return _parsed(json.loads(reading.regular(self._path, most_bytes=_MOST_BYTES)))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return Memory()
 
     def write(self, memory: Memory) -> None:
@@ -107,14 +118,14 @@ class MemoryFile:
     def history(self) -> list[dict[str, Any]]:
         """``time``, ``event``, ``version``, ``detail``; oldest first. Torn lines are left out."""
         try:
-            lines = self._history.read_text(errors="replace").splitlines()
+            lines = reading.regular(self._history, most_bytes=_MOST_HISTORY_BYTES).decode(errors="replace").splitlines()
         except OSError:
             return []
         found = []
         for line in lines:
             try:
                 entry = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(entry, dict) and {"time", "event", "version", "detail"} <= entry.keys():
                 found.append(entry)
@@ -122,7 +133,7 @@ class MemoryFile:
 
     def note(self, *, time: str, event: str, version: str, detail: str) -> None:
         """Adds a line, unless it repeats the last one (a step that was cut and ran again)."""
-        entry = {"time": time, "event": event, "version": version, "detail": detail}
+        entry = {"time": time, "event": event, "version": version, "detail": detail[:_MOST_DETAIL]}
         known = self.history()
         if known and known[-1] | {"time": ""} == entry | {"time": ""}:
             return
@@ -136,10 +147,14 @@ def _parsed(document: dict[str, Any]) -> Memory:
         return Memory()
     release = document.pop("release")
     abandoned = document.pop("abandoned")
+    reports = document.pop("reports", ())
+    if release and not (isinstance(release["version"], str) and isinstance(release["payload"], str)):
+        return Memory()
     newest = sorted(abandoned.items(), key=lambda item: float(item[1]["until"]))[-_MOST_ABANDONED:]
     known = {name: value for name, value in document.items() if name in Memory.__dataclass_fields__}
     return Memory(
         **(known | {"state": State(known["state"])}),
         release=Release(**release) if release else None,
         abandoned={payload: Abandoned(**fields) for payload, fields in newest},
+        reports=tuple(Envelope(**item) for item in reports),
     )

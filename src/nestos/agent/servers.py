@@ -13,7 +13,7 @@ from nestos.wire import fleetlock, graph
 from nestos.wire.fleetlock import Api, Refusal
 from nestos.wire.graph import Graph
 
-_GRAPH_SECONDS = 120.0
+_GRAPH_SECONDS = 90.0
 _LOCK_SECONDS = 30.0
 
 

@@ -26,6 +26,8 @@ from nestos.base.report import Finding, Severity, nearest
 
 MARKER_FILE = "/var/lib/nestos/orders/allowfinalize.json"
 _DAY_SECONDS = 86400
+_LONG_AGO, _FOR_EVER = datetime(1970, 1, 2), datetime(9000, 1, 1)
+"""Between them a local time can be reckoned with; 9999-12-31 and the like are meant for ever."""
 
 
 class Strategy(StrEnum):
@@ -83,6 +85,10 @@ class Settings:
     """How often a restart waits for people who are logged in."""
     postponement_seconds: int = 60
     """How long it waits each time."""
+    is_reporting: bool = False
+    """Whether the update server is told what became of each release."""
+    trust_url: str = ""
+    """Of signed release metadata, before its variables are filled in; needed where a root of trust is installed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,8 +285,9 @@ def _blackouts(value: Any) -> tuple[Blackout, ...]:
 def _blackout(table: Mapping[str, Any]) -> Blackout:
     _require_keys(table, needed=("from", "to"), allowed=("reason",))
     start, end = _moment(table["from"]), _moment(table["to"])
-    if not isinstance(table["to"], datetime):
+    if not isinstance(table["to"], datetime) and end < _FOR_EVER:
         end += timedelta(days=1)  # a date means the whole day, the last one too
+    start, end = max(start, _LONG_AGO), min(end, _FOR_EVER)
     if end <= start:
         raise InputError(f"the black-out ends before it begins: {table['from']} to {table['to']}")
     return Blackout(start=start, end=end, reason=_text(table.get("reason", "")))
@@ -353,6 +360,8 @@ _FIELDS: Mapping[str, Key] = {
     "restart": ("updates", "restart"),
     "postponements": ("updates", "users", "postponements"),
     "postponement_seconds": ("updates", "users", "postponement_secs"),
+    "is_reporting": ("updates", "report", "enabled"),
+    "trust_url": ("updates", "trust", "base_url"),
 }
 
 KEYS: Mapping[Key, Callable[[Any], Any]] = {
@@ -372,6 +381,8 @@ KEYS: Mapping[Key, Callable[[Any], Any]] = {
     ("updates", "restart"): _restart,
     ("updates", "users", "postponements"): _whole(0, 1000),
     ("updates", "users", "postponement_secs"): _whole(1, 3600),
+    ("updates", "report", "enabled"): _truth,
+    ("updates", "trust", "base_url"): _url,
     _ZONE: _text,
     _WINDOW: _windows,
     _BLACKOUT: _blackouts,

@@ -1,19 +1,23 @@
 """The transaction that the agent starts: root's part, in a process of its own (``nestos agent stage``, ``drop``).
 
 Root believes the agent one thing: the version and commit it asks for, from its state file. Whether that is a signed
-release, newer than what runs, not one that failed here, is judged here as for a person. So whoever took over the
-agent's user, or the update server, could choose among the releases that are newer, and no more.
+release, vouched for, newer than what runs, not one that failed here, is judged here as for a person. So whoever took
+over the agent's user, or the update server, could choose among the releases that are newer, and no more.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from nestos.agent.choice import Release
 from nestos.agent.driver import Outcome, write_outcome
+from nestos.agent.identity import Identity
 from nestos.agent.memory import MemoryFile
 from nestos.agent.settings import Settings
+from nestos.agent.vouching import Voucher
 from nestos.base.errors import NestosError, StateError
 from nestos.deploy import release as releases
 from nestos.deploy.node import Node
@@ -33,7 +37,16 @@ class Upgrades(Protocol):
     def rollback(self) -> Taken: ...
 
 
-def stage(node: Node, *, upgrade: Upgrades, settings: Settings, file: MemoryFile) -> Outcome:
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What is asked of a release before it is taken. ``who``: this node, with the stream that its reference names."""
+
+    settings: Settings
+    voucher: Voucher
+    who: Callable[[str], Identity]
+
+
+def stage(node: Node, *, upgrade: Upgrades, judgement: Judgement, file: MemoryFile) -> Outcome:
     """Takes the release that the agent asks for, and leaves the outcome for it, whatever it is."""
     memory = file.read()
     attempt, wanted = memory.attempt, memory.release
@@ -42,7 +55,7 @@ def stage(node: Node, *, upgrade: Upgrades, settings: Settings, file: MemoryFile
         if wanted is None:
             raise StateError("the agent asks for no release")
         with _exclusive(node, command=f"agent stage {version}"):
-            _take(upgrade, wanted, allow_downgrade=settings.allow_downgrade)
+            _take(upgrade, wanted, judgement=judgement)
         outcome = Outcome(attempt=attempt, version=version)
     except (NestosError, OSError) as error:
         kind = error.kind if isinstance(error, NestosError) else "system"
@@ -51,7 +64,7 @@ def stage(node: Node, *, upgrade: Upgrades, settings: Settings, file: MemoryFile
     return outcome
 
 
-def _take(upgrade: Upgrades, wanted: Release, *, allow_downgrade: bool) -> None:
+def _take(upgrade: Upgrades, wanted: Release, *, judgement: Judgement) -> None:
     offer = upgrade.examine(version=wanted.version, options=Options())
     if offer.release.commit != wanted.payload:
         raise StateError(
@@ -60,8 +73,13 @@ def _take(upgrade: Upgrades, wanted: Release, *, allow_downgrade: bool) -> None:
             kind="mismatch",
         )
     running = offer.view.require_running()
-    if not allow_downgrade and running.timestamp and releases.rfc3339(offer.release.timestamp) < running.timestamp:
+    if (
+        not judgement.settings.allow_downgrade
+        and running.timestamp
+        and releases.rfc3339(offer.release.timestamp) < running.timestamp
+    ):
         raise StateError(f"{wanted.version} is older than {running.version}, which runs", kind="downgrade")
+    judgement.voucher.require(wanted, who=judgement.who(running.ref))
     if offer.verdict is Verdict.UPDATE:
         upgrade.take(offer)
 

@@ -183,7 +183,7 @@ def marker_problem(text: str | None, now: datetime) -> str:
         return "is not there (a file that everyone may write does not count)"
     try:
         document: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "is no JSON"
     if not isinstance(document, Mapping):
         return "is no JSON object"

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from nestos.agent import explain, identity, memory, orders, service, settings
 from nestos.agent.driver import SystemDriver
-from nestos.agent.engine import Engine, Surroundings
+from nestos.agent.engine import Engine
 from nestos.agent.http import Client
 from nestos.agent.identity import Identity
 from nestos.agent.memory import MemoryFile
@@ -30,10 +30,12 @@ from nestos.agent.metrics import Metrics
 from nestos.agent.notify import Notifier
 from nestos.agent.orders import Approval, Hold, OrderBook
 from nestos.agent.people import LoggedIn
+from nestos.agent.reporting import KEY_FILE, Reporter
 from nestos.agent.servers import Cincinnati, FleetLock
 from nestos.agent.service import Service
 from nestos.agent.settings import Settings, Strategy
-from nestos.base import log
+from nestos.agent.surroundings import Surroundings
+from nestos.base import log, reading
 from nestos.base.clock import Clock, SystemClock
 from nestos.base.errors import InputError, NestosError, StateError
 from nestos.base.paths import Root
@@ -243,10 +245,12 @@ def made(root: Root, chosen: Settings, *, warnings: tuple[str, ...] = ()) -> Ser
     clock = SystemClock()
     ask = Client(clock=clock)
     has_lock = Strategy.FLEET_LOCK in chosen.strategies
+    key = root.join(memory.FOLDER) / KEY_FILE
     around = Surroundings(
         driver=driver,
         updates=Cincinnati(chosen.base_url, who=who, ask=ask),
         locks=FleetLock(chosen.fleet_lock_url, who=who, ask=ask) if has_lock else None,
+        reports=Reporter(chosen.base_url, who=who, key=key, ask=ask) if chosen.is_reporting else None,
         people=LoggedIn(runner=process.run),
         orders=OrderBook(root.join(orders.FOLDER)),
         file=MemoryFile(root.join(memory.FOLDER)),
@@ -307,16 +311,9 @@ def measured(chosen: Settings, who: Identity, *, version: str, now: datetime) ->
 def marker(path: Path) -> str | None:
     """The text of the marker file; none where it is missing, no regular file, or can be written by everyone."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        return reading.regular(path, most_bytes=_MARKER_BYTES, mode_not=stat.S_IWOTH).decode(errors="replace")
     except OSError:
         return None
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode) or mode & stat.S_IWOTH:
-            return None
-        return os.read(descriptor, _MARKER_BYTES).decode(errors="replace")
-    finally:
-        os.close(descriptor)
 
 
 def _text(root: Root, path: str) -> str:

@@ -6,9 +6,14 @@ import argparse
 
 from nestos.agent import memory, settings, staging
 from nestos.agent.memory import MemoryFile
+from nestos.agent.staging import Judgement
+from nestos.agent.vouching import Keepers
 from nestos.base.log import Progress
+from nestos.cli.agent import identify
 from nestos.deploy.node import Node
 from nestos.deploy.upgrade import Upgrade
+from nestos.trust import releases
+from nestos.trust.http import HttpTransport
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -24,7 +29,17 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def _stage(node: Node, _options: argparse.Namespace) -> int:
     upgrade = Upgrade(node, progress=Progress())
     file = MemoryFile(node.root.join(memory.FOLDER))
-    outcome = staging.stage(node, upgrade=upgrade, settings=settings.load(node.root), file=file)
+    chosen, transport = settings.load(node.root), HttpTransport()
+    judgement = Judgement(
+        settings=chosen,
+        voucher=Keepers(
+            node.root,
+            url=chosen.trust_url,
+            refresh=lambda wanted: releases.refresh(wanted, transport=transport),
+        ),
+        who=lambda ref: identify(node.root, chosen, ref=ref),
+    )
+    outcome = staging.stage(node, upgrade=upgrade, judgement=judgement, file=file)
     print(f"{outcome.version or 'no release'}: {outcome.problem or 'is in its slot'}")
     return 1 if outcome.problem else 0
 

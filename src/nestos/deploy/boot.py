@@ -150,16 +150,16 @@ def check_health(node: Node, *, verify: VerifyRunning) -> list[health.Result]:
     if running is not None and _ended_badly(node):
         _verify_running(node, running, verify=verify)
     on_trial = view.state is not None and view.state.of(node.booted).state is SlotState.TRYING
-    results = health.run(
-        node.root,
-        environment={
-            "NESTOS_SLOT": str(node.booted),
-            "NESTOS_VERSION": running.version if running else "",
-            "NESTOS_ON_TRIAL": "yes" if on_trial else "no",
-        },
-        limit_seconds=node.settings.check_seconds,
-        runner=node.runner,
-    )
+    environment = {
+        "NESTOS_SLOT": str(node.booted),
+        "NESTOS_VERSION": running.version if running else "",
+        "NESTOS_ON_TRIAL": "yes" if on_trial else "no",
+    }
+    limit = node.settings.check_seconds
+    results = health.run(node.root, environment=environment, limit_seconds=limit, runner=node.runner)
+    if on_trial and node.settings.soak_seconds and not health.reason(results):
+        node.clock.sleep(node.settings.soak_seconds)
+        results = health.run(node.root, environment=environment, limit_seconds=limit, runner=node.runner)
     for result in health.failed(results, health.Kind.WANTED):
         logger.warning("wanted health check %s: %s", result.name, result.problem)
     if sentence := health.reason(results):

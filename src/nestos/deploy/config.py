@@ -47,15 +47,17 @@ class Settings:
     ``update_ref``: the branch followed; empty: the one that the running release came from.
     ``boot_tries``: boots that a new release may attempt before the node goes back, 1 to 3.
     ``check_seconds``: how long one health check may take, in seconds; a check that hangs is one that failed.
+    ``soak_seconds``: how long after its first checks a release on trial is checked again; 0: it is not.
     """
 
     update_url: str = ""
     update_ref: str = ""
     boot_tries: int = DEFAULT_TRIES
     check_seconds: int = _DEFAULT_CHECK_SECONDS
+    soak_seconds: int = 0
 
 
-KNOWN: Mapping[str, tuple[str, ...]] = {"update": ("url", "ref"), "boot": ("tries", "check_seconds")}
+KNOWN: Mapping[str, tuple[str, ...]] = {"update": ("url", "ref"), "boot": ("tries", "check_seconds", "soak_seconds")}
 
 
 def files(root: Root) -> list[Path]:
@@ -109,6 +111,7 @@ def settle(merged: Mapping[tuple[str, str], Value]) -> tuple[Settings, list[Find
         update_ref=str(fields["update_ref"]),
         boot_tries=int(fields["boot_tries"]),
         check_seconds=int(fields["check_seconds"]),
+        soak_seconds=int(fields["soak_seconds"]),
     )
     return settings, findings
 
@@ -171,4 +174,5 @@ _READERS: Mapping[tuple[str, str], tuple[str, Callable[[str], str | int]]] = {
     ("update", "ref"): ("update_ref", _ref),
     ("boot", "tries"): ("boot_tries", _whole(1, MAXIMUM_TRIES)),
     ("boot", "check_seconds"): ("check_seconds", _whole(1, 3600)),
+    ("boot", "soak_seconds"): ("soak_seconds", _whole(0, 3600)),
 }

@@ -178,7 +178,9 @@ class ReleaseFolder:
         """Adds the line of each generation behind the last line's: also of one whose line a power cut prevented."""
         log = self.path / "audit.jsonl"
         whole = log.read_bytes().rpartition(b"\n")[0] if log.exists() else b""
-        last = int(json.loads(whole.rpartition(b"\n")[2])["serial"]) if whole else 0
+        while whole and _serial(whole) is None:
+            whole = whole.rpartition(b"\n")[0]  # a damaged line: as if it had not been written
+        last = _serial(whole) or 0
         newest = int((self.path / _CURRENT).readlink().name)
         missing = [path for path in sorted(generations.iterdir()) if last < int(path.name) <= newest]
         with log.open("r+b" if log.exists() else "xb") as file:
@@ -192,3 +194,11 @@ class ReleaseFolder:
 
     def _locked(self) -> AbstractContextManager[None]:
         return lock.held(self.path / "lock", what=f"the release folder {self.path}", clock=self._clock)
+
+
+def _serial(lines: bytes) -> int | None:
+    """The number in the last line; none where it is no line of the audit log."""
+    try:
+        return int(json.loads(lines.rpartition(b"\n")[2])["serial"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None

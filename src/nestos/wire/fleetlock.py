@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Any
 
 from nestos.base.errors import InputError
+from nestos.wire import texts
 
 HEADER = "fleet-lock-protocol"
 HEADER_VALUE = "true"
@@ -25,6 +26,7 @@ MOST_BYTES = 64 * 1024
 
 _GROUP = re.compile(r"[a-zA-Z0-9.-]+")
 _LONGEST_NAME = 256
+_MOST_HOLDERS = 50
 
 
 class Api(StrEnum):
@@ -71,7 +73,7 @@ def parse_request(body: bytes) -> Client:
     """Who asks. Raises ``InputError`` of kind ``invalid_client_identity`` for anything else than the protocol has."""
     try:
         document = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _wrong("the body is no JSON") from error
     parameters = document.get("client_params") if isinstance(document, dict) else None
     if not isinstance(parameters, dict):
@@ -101,16 +103,16 @@ def parse_refusal(status: int, body: bytes) -> Refusal:
     """Why a server refused; of one that does not speak the protocol, its status says it."""
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, Mapping) or not isinstance(document.get("kind"), str):
         return Refusal(kind=f"generic_http_{status}", value=f"the lock server answered with status {status}")
     holders = document.get("holders")
     retry = document.get("retry_after_seconds")
     return Refusal(
-        kind=document["kind"],
-        value=str(document.get("value", "")),
-        holders=tuple(map(str, holders)) if isinstance(holders, list) else (),
+        kind=texts.word(document["kind"]),
+        value=texts.shown(str(document.get("value", ""))),
+        holders=tuple(texts.shown(str(item)) for item in holders[:_MOST_HOLDERS]) if isinstance(holders, list) else (),
         retry_after_seconds=retry if isinstance(retry, int) and retry > 0 else 0,
     )
 

@@ -10,9 +10,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nestos.wire import fields
+from nestos.base.report import Report
+from nestos.wire import fields, texts
 from nestos.wire.fields import Fields
 
+_MOST_FINDINGS = 20
+_MOST_NAME = 1024
 _PREFIX = "org.fedoraproject.coreos"
 SCHEME = f"{_PREFIX}.scheme"
 AGE_INDEX = f"{_PREFIX}.releases.age_index"
@@ -58,13 +61,19 @@ def parse(text: str | bytes, *, source: str) -> Graph:
     """Reads a graph. Raises ``InputError`` with every finding: wrong types, edges that lead nowhere, a cycle."""
     value, report = fields.document(text, source=source)
     top = Fields(value, report)
-    nodes = tuple(
-        Node(version=node.text("version"), payload=node.text("payload"), metadata=node.nested("metadata").texts())
-        for node in top.each("nodes")
-    )
-    edges = tuple(_edge(top, position, item, count=len(nodes)) for position, item in top.items("edges"))
+    nodes: list[Node] = []
+    for item in top.each("nodes"):
+        nodes.append(_node(item))
+        _stop(report, source=source)
+    edges: list[tuple[int, int]] = []
+    for position, pair in top.items("edges"):
+        edge = _edge(top, position, pair, count=len(nodes))
+        if edge is not None:
+            edges.append(edge)
+        else:
+            _stop(report, source=source)
     fields.require(report, source=source)
-    graph = Graph(nodes=nodes, edges=tuple(edge for edge in edges if edge is not None))
+    graph = Graph(nodes=tuple(nodes), edges=tuple(edges))
     if has_cycle(graph):
         top.error("the edges form a circle", "edges")
         fields.require(report, source=source)
@@ -87,9 +96,9 @@ def parse_refusal(text: str | bytes, *, source: str) -> Refusal:
     """Reads the body of an error answer. Raises ``InputError`` where it is none."""
     value, report = fields.document(text, source=source)
     top = Fields(value, report)
-    refusal = Refusal(kind=top.text("kind", is_empty_allowed=False), value=top.text("value"))
+    kind, value = top.text("kind", is_empty_allowed=False), top.text("value")
     fields.require(report, source=source)
-    return refusal
+    return Refusal(kind=texts.word(kind), value=texts.shown(value))
 
 
 def render_refusal(refusal: Refusal) -> bytes:
@@ -113,6 +122,20 @@ def has_cycle(graph: Graph) -> bool:
             if incoming[target] == 0:
                 free.append(target)
     return seen < len(graph.nodes)
+
+
+def _node(item: Fields) -> Node:
+    node = Node(version=item.text("version"), payload=item.text("payload"), metadata=item.nested("metadata").texts())
+    for name, value in (("version", node.version), ("payload", node.payload)):
+        if len(value) > _MOST_NAME or not value.isprintable():
+            item.error(f"must be at most {_MOST_NAME} printable characters", name)
+    return node
+
+
+def _stop(report: Report, *, source: str) -> None:
+    """Ends the reading of a document that is wrong throughout: its findings must not outgrow it."""
+    if len(report) >= _MOST_FINDINGS:
+        fields.require(report, source=source)
 
 
 def _edge(top: Fields, position: int, item: object, *, count: int) -> tuple[int, int] | None:

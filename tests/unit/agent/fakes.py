@@ -9,12 +9,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from nestos.agent.driver import NodeStatus, Outcome
-from nestos.agent.engine import Engine, Surroundings
+from nestos.agent.engine import Engine
 from nestos.agent.machine import State
 from nestos.agent.memory import Memory, MemoryFile
 from nestos.agent.metrics import Metrics
 from nestos.agent.orders import OrderBook
+from nestos.agent.reporting import Reports
 from nestos.agent.settings import Settings, Strategy
+from nestos.agent.surroundings import Surroundings
 from nestos.base.errors import NestosError, NetworkError, StateError
 from nestos.wire import graph as wire
 from nestos.wire.fleetlock import Api, Refusal
@@ -128,6 +130,7 @@ class FakeDriver:
         self.boot = 1
         self.restarts = 0
         self.staged: list[str] = []
+        self.is_undroppable = False
         self.problem = ""
         self.is_slow = False
         self.is_running = False
@@ -174,6 +177,8 @@ class FakeDriver:
         return self.is_running
 
     def drop(self) -> None:
+        if self.is_undroppable:
+            raise StateError("another transaction runs")
         self.pending = ""
 
     def restart(self) -> None:
@@ -211,6 +216,7 @@ class Bench:
         self.orders = OrderBook(folder / "orders")
         self.file = MemoryFile(folder, write_text=write_text)
         self.marker: str | None = None
+        self.reporter: Reports | None = None
         self.driver.wanted = self._wanted
         self.crash()
 
@@ -225,6 +231,7 @@ class Bench:
             driver=self.driver,
             updates=self.updates,
             locks=self.locks if has_lock else None,
+            reports=self.reporter,
             people=self.people,
             orders=self.orders,
             file=self.file,

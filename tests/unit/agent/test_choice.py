@@ -81,3 +81,11 @@ def test_a_graph_that_leaves_scheme_or_age_out_is_refused(key: str) -> None:
     with pytest.raises(InputError, match="no scheme or age") as caught:
         choose(replace(ALL, nodes=(*ALL.nodes[:3], node)))
     assert caught.value.kind == "client_failed_node_parsing"
+
+
+def test_an_age_without_end_is_an_error_of_the_graph() -> None:
+    shown = graph("1", "2")
+    old, new = shown.nodes
+    wrong = replace(new, metadata={**new.metadata, wire.AGE_INDEX: "9" * 5000})
+    with pytest.raises(InputError, match="no scheme or age"):
+        choose(replace(shown, nodes=(old, wrong)))

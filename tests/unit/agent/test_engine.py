@@ -612,3 +612,89 @@ def test_a_damaged_memory_is_begun_anew(bench: Bench, text: str) -> None:
     bench.crash()
     assert bench.settle() is State.RESTARTING
     assert bench.driver.look().pending_commit == payload("2")
+
+
+def test_a_staged_release_that_is_withdrawn_does_not_boot_though_its_successor_cannot_be_staged(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, Settings(strategies=(Strategy.MARKER_FILE,)), shown=graph("1", "2"))
+    assert bench.settle() is State.STAGED
+    bench.updates.shown = graph("1", "3")
+    bench.driver.problem = "no room"
+    bench.run(400)
+    assert bench.driver.pending == ""
+
+
+def test_a_withdrawn_release_that_could_not_be_dropped_is_not_restarted_into(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, Settings(strategies=(Strategy.MARKER_FILE,)), shown=graph("1", "2"))
+    assert bench.settle() is State.STAGED
+    bench.updates.shown = graph("1")
+    bench.driver.is_undroppable = True
+    bench.run(400)
+    assert "another transaction runs" in bench.engine.memory.problem
+    bench.marker = "{}"
+    bench.run(3000)
+    assert bench.driver.restarts == 0
+    bench.driver.is_undroppable = False
+    bench.run(1000)
+    assert (bench.driver.pending, bench.engine.memory.state) == ("", State.IDLE)
+
+
+def test_a_step_that_fails_gives_the_slot_back_says_why_and_waits_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, LOCKED)
+    bench.people.names = ("anna",)
+    assert bench.settle() is State.LEAVING
+    assert bench.is_locked()
+    monkeypatch.setattr(bench.driver, "look", _unknown)
+    pauses = [bench.engine.step() for _ in range(6)]
+    assert not bench.is_locked()
+    assert bench.kinds() == ["retry"]
+    assert "nestos status" in bench.engine.waits[0].what
+    assert 60 <= pauses[0] < pauses[2] < pauses[-1] <= 660
+    monkeypatch.undo()
+    bench.settle()
+    assert bench.engine.memory.problem == ""
+
+
+def test_an_agent_that_is_disabled_while_it_holds_a_slot_gives_it_back(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, LOCKED)
+    bench.people.names = ("anna",)
+    assert bench.settle() is State.LEAVING
+    bench.locks.is_gone = True
+    bench.set(enabled=False)
+    bench.settle()
+    assert bench.is_locked()
+    bench.locks.is_gone = False
+    assert bench.run(120) is State.DISABLED
+    assert not bench.is_locked()
+
+
+def test_a_lease_is_renewed_while_people_take_their_time(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, LOCKED)
+    bench.people.names = ("anna",)
+    bench.settle()
+    before = len(bench.locks.asked)
+    bench.run(300)
+    assert bench.locks.asked[before:].count(Api.PRE_REBOOT) >= 4
+
+
+def test_a_restart_that_did_not_happen_is_not_counted(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.driver.is_refusing = True
+    bench.run(6 * 3600)
+    assert bench.engine.memory.restarts == 0
+    bench.driver.is_refusing = False
+    bench.run(2 * 3600)
+    assert bench.driver.restarts >= 1
+    assert bench.engine.memory.restarts == 1
+
+
+def test_a_lock_server_does_not_put_the_agent_off_for_long(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, LOCKED)
+    bench.locks.refusal = Refusal(kind="failed_lock", value="full", retry_after_seconds=10**400)
+    bench.settle()
+    assert bench.engine.step() <= 660
+
+
+def _unknown() -> NodeStatus:
+    raise StateError("what runs here is not known yet: nestos status")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from nestos.agent.engine import Engine, Surroundings
+from nestos.agent.engine import Engine
 from nestos.agent.http import Answer, Question
 from nestos.agent.identity import Identity
 from nestos.agent.machine import State
@@ -19,6 +19,7 @@ from nestos.agent.metrics import Metrics
 from nestos.agent.orders import OrderBook, Orders
 from nestos.agent.servers import Cincinnati, FleetLock
 from nestos.agent.settings import Settings, Strategy
+from nestos.agent.surroundings import Surroundings
 from nestos.base.errors import NetworkError
 from nestos.locks.server import Service
 from nestos.locks.settings import Group

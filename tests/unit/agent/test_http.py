@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from nestos.agent.http import Answer, Client, Question, Stream
+from nestos.agent.http import Answer, Client, Question, Stream, connect
 from nestos.base.errors import NetworkError
 from tests.unit.agent.fakes import FakeClock
 
@@ -157,3 +157,52 @@ def lose(host: str, port: int, /, *, is_secure: bool, timeout_seconds: float) ->
 def test_a_server_that_is_not_there_is_an_error(dial: Callable[..., Stream], part: str) -> None:
     with pytest.raises(NetworkError, match=part):
         Client(clock=FakeClock(), dial=dial)(Question(url="http://u/"))
+
+
+@pytest.mark.parametrize("location", ["http://[", "http://u.example:99999999/", "//[::1"])
+def test_an_address_that_is_none_is_a_failure_of_the_question(location: str) -> None:
+    net = Net(f"HTTP/1.1 302 Found\r\nLocation: {location}\r\n\r\n".encode(), OK)
+    with pytest.raises(NetworkError):
+        net.ask()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+        b"HTTP/1.1 " + b"2" * 5000 + b" OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 5000 + b"\r\n",
+    ],
+    ids=["length", "status", "chunk"],
+)
+def test_numbers_without_end_are_a_failure_of_the_question(answer: bytes) -> None:
+    with pytest.raises(NetworkError):
+        Net(answer).ask()
+
+
+def test_dead_addresses_leave_time_for_the_next_and_all_of_them_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    class DeadEnd:
+        def __init__(self, family: int, kind: int, protocol: int) -> None:
+            self.seconds = 0.0
+
+        def settimeout(self, seconds: float) -> None:
+            self.seconds = seconds
+
+        def connect(self, address: object) -> None:
+            waited.append(self.seconds)
+            raise TimeoutError("timed out")
+
+        def close(self) -> None:
+            pass
+
+    def found(*_arguments: object, **_options: object) -> list[object]:
+        return [(2, 1, 6, "", (f"192.0.2.{number}", 80)) for number in range(4)]
+
+    monkeypatch.setattr("socket.getaddrinfo", found)
+    monkeypatch.setattr("socket.socket", DeadEnd)
+    with pytest.raises(TimeoutError):
+        connect("dead.example", 80, is_secure=False, timeout_seconds=100)
+    assert len(waited) == 4
+    assert sum(waited) <= 100

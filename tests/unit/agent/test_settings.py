@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import UTC, datetime, time
 from pathlib import Path
 
 import pytest
@@ -197,3 +197,15 @@ def test_the_nodes_own_zone_is_found_by_its_link(tmp_path: Path) -> None:
     assert str(settings.load(root).calendar.zone) == "UTC"
     (tmp_path / "etc/localtime").symlink_to("../usr/share/zoneinfo/Asia/Tokyo")
     assert str(settings.load(root).calendar.zone) == "Asia/Tokyo"
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York"])
+def test_a_black_out_for_ever_is_one(tmp_path: Path, zone: str) -> None:
+    text = f"""
+        [updates.periodic]
+        time_zone = "{zone}"
+        [[updates.blackout]]
+        from = 0001-01-01
+        to = 9999-12-31
+    """
+    assert read(tmp_path, text).calendar.blackout(datetime(2026, 11, 23, tzinfo=UTC)) is not None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +10,33 @@ import pytest
 from nestos.agent import staging
 from nestos.agent.choice import Release
 from nestos.agent.driver import read_outcome
+from nestos.agent.identity import Identity
 from nestos.agent.memory import Memory, MemoryFile
 from nestos.agent.settings import Settings
+from nestos.agent.staging import Judgement
+from nestos.base.errors import VerificationError
 from nestos.base.log import Progress
 from nestos.deploy.records import Denial
 from nestos.deploy.upgrade import Upgrade
 from nestos.slots.bootstate import Slot, SlotState, SlotStatus
 from tests.unit.deploy.fakes import FakeMachine, FakeServer, made, node, running_a
+
+
+def _who(ref: str) -> Identity:
+    return Identity(node_uuid="0" * 32, group="g", basearch="x86_64", platform="metal", stream=ref.rpartition("/")[2])
+
+
+class FakeVoucher:
+    """Vouches for everything but ``refused``."""
+
+    def __init__(self) -> None:
+        self.refused: dict[str, str] = {}
+        self.asked: list[tuple[str, str]] = []
+
+    def require(self, release: Release, *, who: Identity) -> None:
+        self.asked.append((who.stream, release.payload))
+        if release.version in self.refused:
+            raise VerificationError(self.refused[release.version], kind="wrong-target")
 
 
 class World:
@@ -30,6 +51,7 @@ class World:
         self.machine.put(Slot.A, self.second.deployment)
         self.node = node(folder, self.machine, self.server)
         self.file = MemoryFile(folder / "agent")
+        self.voucher = FakeVoucher()
         self.upgrade = Upgrade(self.node, progress=Progress(io.StringIO()))
 
     def wants(self, version: str, payload: str) -> None:
@@ -37,7 +59,8 @@ class World:
 
     def stage(self, *, allow_downgrade: bool = False) -> str:
         chosen = replace(Settings(), allow_downgrade=allow_downgrade)
-        outcome = staging.stage(self.node, upgrade=self.upgrade, settings=chosen, file=self.file)
+        judgement = Judgement(settings=chosen, voucher=self.voucher, who=_who)
+        outcome = staging.stage(self.node, upgrade=self.upgrade, judgement=judgement, file=self.file)
         assert outcome == read_outcome(self.node.root)
         assert outcome.attempt in (0, 7)
         return outcome.problem
@@ -85,3 +108,33 @@ def test_the_agent_cannot_take_what_failed_here(here: World) -> None:
 
 def test_without_a_wish_nothing_is_taken(here: World) -> None:
     assert "asks for no release" in here.stage()
+
+
+def test_a_release_that_nobody_vouches_for_is_not_taken(here: World) -> None:
+    commit = here.third.deployment.commit
+    here.wants("3", commit)
+    here.voucher.refused["3"] = "nobody vouches for it"
+    assert here.stage() == "nobody vouches for it"
+    assert here.voucher.asked == [("test", commit)]
+    assert state_b(here) is SlotState.EMPTY
+
+
+def test_what_the_agent_left_is_read_as_a_strangers(here: World, tmp_path: Path) -> None:
+    """Root reads it: no link to another file, no pipe, nothing without end, no fields of another kind."""
+    path = tmp_path / "agent/state.json"
+    here.wants("3", here.third.deployment.commit)
+    good = path.read_text()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text(good)
+    path.unlink()
+    path.symlink_to(elsewhere)
+    assert "asks for no release" in here.stage()
+    path.unlink()
+    os.mkfifo(path)
+    assert "asks for no release" in here.stage()
+    path.unlink()
+    for text in (good + " " * 2**20, good.replace('"3"', "3"), "[" * 100_000):
+        path.write_text(text)
+        assert "asks for no release" in here.stage()
+    path.write_text(good)
+    assert here.stage() == ""

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import errno
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Unpack
 
 import pytest
 
-from nestos.base.errors import BusyError, NestosError, VerificationError
+from nestos.base.errors import BusyError, CommandError, NestosError, VerificationError
 from nestos.deploy import boot
 from nestos.deploy.boot import After
+from nestos.deploy.config import Settings
 from nestos.deploy.node import Node
 from nestos.deploy.records import Cause, Denial, Event, Running
 from nestos.deploy.transaction import exclusive
+from nestos.host.process import Completed, RunOptions
 from nestos.slots.bootstate import BootState, Slot, SlotState, SlotStatus
 from nestos.wire.deployment import Deployment
 from tests.unit.deploy.fakes import GOOD, FakeMachine, FakeServer, made, node, running_a
@@ -319,3 +324,35 @@ def test_a_running_mark_of_this_boot_is_no_doubt(tmp_path: Path) -> None:
     same = _node(tmp_path, running_a())
     same.records.begin_running(Running(slot="a", commit=OLD.commit, boot_id="boot-1"))
     boot.check_health(same, verify=_damaged)
+
+
+class FailsLater(FakeServer):
+    """A node whose health checks pass once and fail from then on."""
+
+    def __call__(self, command: Sequence[str | os.PathLike[str]], /, **options: Unpack[RunOptions]) -> Completed:
+        done = super().__call__(command, **options)
+        if sum(line[0].endswith("10-web") for line in self.lines) > 1:
+            raise CommandError("it failed", returncode=1, output="the web does not answer")
+        return done
+
+
+@pytest.mark.parametrize("soak_seconds", [0, 60])
+@pytest.mark.parametrize("is_on_trial", [True, False])
+def test_a_release_on_trial_is_checked_again_after_its_soak(
+    tmp_path: Path, soak_seconds: int, *, is_on_trial: bool
+) -> None:
+    check = tmp_path / "etc/nestos/health.d/required.d/10-web"
+    check.parent.mkdir(parents=True)
+    check.write_text("#!/bin/sh\n")
+    check.chmod(0o755)
+    state = BootState(pointer=Slot.B, booted=Slot.B, a=GOOD, b=TRYING if is_on_trial else GOOD)
+    machine = FakeMachine(state, booted=Slot.B)
+    machine.put(Slot.B, NEW)
+    here = node(tmp_path, machine, FailsLater(), settings=Settings(soak_seconds=soak_seconds))
+    if is_on_trial and soak_seconds:
+        with pytest.raises(NestosError, match="the web does not answer"):
+            boot.check_health(here, verify=_damaged)
+        assert here.clock.monotonic() == soak_seconds
+    else:
+        assert boot.check_health(here, verify=_damaged)[0].problem == ""
+        assert here.clock.monotonic() == 0

@@ -375,3 +375,14 @@ def test_a_rotation_of_old_keys_cannot_lengthen_a_timestamp(keeper: Keeper, sett
     document["signed"]["expires"] = later.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     assert refused(settings, keeper.files | {"metadata/timestamp.json": json.dumps(document).encode()}) == "unsigned"
+
+
+def test_a_node_needs_no_library_beside_the_metadata_framework_itself(
+    keeper: Keeper, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian's python3-tuf brings no python3-cryptography; Ed25519, which the keepers' keys are, is checked without."""
+    stranger = Keeper(settings.state.parent / "strangers")
+    stranger.publish(release("1"))
+    monkeypatch.setattr("securesystemslib.signer._key.CRYPTO_IMPORT_ERROR", "it is missing")
+    assert commit_of(releases.refresh(settings, transport=Server(keeper.files)), "1") == COMMIT
+    assert refused(settings, stranger.files) == "unsigned"

@@ -252,3 +252,16 @@ def test_the_name_of_a_stream_leads_nowhere_else(tmp_path: Path) -> None:
 def test_a_state_of_a_newer_program_is_refused() -> None:
     with pytest.raises(StateError, match="newer program"):
         publication.parse_state('{"format": 2, "stream": "a", "releases": []}', source="a.json")
+
+
+@pytest.mark.parametrize("damage", [b"\0\0\0\0", b"{}", b"[1]", b"[" * 90_000], ids=["zeros", "empty", "list", "deep"])
+def test_a_damaged_last_line_of_the_audit_log_does_not_end_all_change(tmp_path: Path, damage: bytes) -> None:
+    folder = created(tmp_path)
+    log = folder.path / "audit.jsonl"
+    folder.change(WHY, seal=seal)
+    lines = log.read_bytes().splitlines()
+    log.write_bytes(lines[0] + b"\n" + damage + b"\n")
+
+    folder.change(Change(who="bo", action="refresh"), seal=seal)
+
+    assert [line["serial"] for line in audit(folder)] == [1, 2, 3]

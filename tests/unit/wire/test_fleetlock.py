@@ -49,3 +49,18 @@ def test_other_questions_are_refused(body: bytes) -> None:
     with pytest.raises(InputError) as caught:
         fleetlock.parse_request(body)
     assert caught.value.kind == "invalid_client_identity"
+
+
+def test_an_answer_without_end_of_depth_is_told_by_its_status() -> None:
+    assert fleetlock.parse_refusal(423, b"[" * 60_000).kind == "generic_http_423"
+    with pytest.raises(InputError):
+        fleetlock.parse_request(b"[" * 60_000)
+
+
+def test_a_servers_words_are_fit_for_a_terminal_and_a_metric() -> None:
+    body = json.dumps({"kind": 'a"} 1\n', "value": "\x1b[2J" + "x" * 9000, "holders": ["\x1b"] * 900}).encode()
+    found = fleetlock.parse_refusal(423, body)
+    assert found.kind == "unknown"
+    assert found.value.isprintable()
+    assert len(found.value) < 1000
+    assert len(found.holders) == 50

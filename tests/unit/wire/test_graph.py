@@ -82,3 +82,23 @@ def test_a_refusal_written_and_read_is_the_same() -> None:
 def test_an_error_page_is_no_refusal(body: str) -> None:
     with pytest.raises(InputError):
         graph.parse_refusal(body, source="a")
+
+
+def test_a_graph_that_is_wrong_throughout_ends_early() -> None:
+    """Each finding is larger than what it is about."""
+    for text in (b'{"nodes": [], "edges": [' + b"[]," * 50_000 + b"[]]}", b'{"nodes": [' + b"1," * 50_000 + b"1]}"):
+        with pytest.raises(InputError) as caught:
+            graph.parse(text, source="s")
+        assert len(str(caught.value)) < 5000
+
+
+@pytest.mark.parametrize("version", ["\x1b[2J", "x" * 2000])
+def test_a_version_that_no_terminal_should_show_is_refused(version: str) -> None:
+    text = json.dumps({"nodes": [{"version": version, "payload": "p", "metadata": {}}], "edges": []})
+    with pytest.raises(InputError, match="printable"):
+        graph.parse(text, source="s")
+
+
+def test_a_refusal_is_fit_for_a_terminal_and_a_metric() -> None:
+    text = json.dumps({"kind": "a b", "value": "x\x1b"})
+    assert graph.parse_refusal(text, source="s") == Refusal(kind="unknown", value="x ")
