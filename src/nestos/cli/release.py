@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -67,6 +68,12 @@ def _register_folder_actions(commands: argparse._SubParsersAction[argparse.Argum
     rotate = releasing.add_action(commands, "rotate-key", "give a role new keys and drop its old ones", _rotate)
     rotate.add_argument("role", metavar="ROLE", help="root, targets, snapshot or timestamp")
     rotate.add_argument("--root-keys", type=Path, metavar="FOLDER", help="where the root keys are")
+    recover = releasing.add_action(
+        commands, "recover", "go on from a backup that was restored: halts every rollout, skips versions", _recover
+    )
+    recover.add_argument(
+        "--skip", type=int, default=1000, metavar="N", help="more changes than were lost (default: %(default)s)"
+    )
     listing = releasing.add_action(commands, "list", "list the releases of a stream, or the streams", _list)
     listing.add_argument("stream", nargs="?", metavar="STREAM")
     listing.add_argument("--json", action="store_true", help="for programs")
@@ -144,6 +151,30 @@ def _rotate(options: argparse.Namespace) -> int:
     change = releasing.reason_of(options, "rotate-key", subject=options.role)
     folder.change(change, seal=releasing.sealing(options, prepare=prepare))
     print(f"the role {options.role} has new keys; nodes follow by themselves")
+    _print_expiries(options, folder)
+    return 0
+
+
+def _recover(options: argparse.Namespace) -> int:
+    """Nodes refuse metadata older than those they saw; and what was halted after the backup must not be offered."""
+    if options.skip < 1:
+        raise InputError("--skip: one at least")
+    folder, change = releasing.opened(options), releasing.reason_of(options, "recover")
+    folder.change(change, seal=releasing.sealing(options, skipped=options.skip))
+    reason = "the server was restored from a backup; resume what is known to be good"
+    for name in folder.streams():
+        for release in folder.read(name).releases:
+            if release.rollout is None or release.halted is not None:
+                continue
+            halt = partial(model.halt, version=release.version, reason=reason, now=releasing.now())
+            subject = f"{name} {release.version}"
+            folder.change(
+                replace(change, action="halt", subject=subject, reason=reason),
+                seal=releasing.sealing(options),
+                name=name,
+                edit=halt,
+            )
+            print(f"halted {subject}: nestos release resume {subject}")
     _print_expiries(options, folder)
     return 0
 

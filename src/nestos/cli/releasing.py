@@ -70,15 +70,18 @@ def signing(options: argparse.Namespace) -> tuple[Any, Any]:
 
 
 def sealing(
-    options: argparse.Namespace, *, prepare: Callable[[Mapping[str, bytes]], Mapping[str, bytes]] | None = None
+    options: argparse.Namespace,
+    *,
+    prepare: Callable[[Mapping[str, bytes]], Mapping[str, bytes]] | None = None,
+    skipped: int = 0,
 ) -> Seal:
-    """What signs a change; ``prepare`` may change the metadata so far."""
+    """What signs a change; ``prepare`` may change the metadata so far, ``skipped`` versions are left out."""
     module, keys = signing(options)
 
     def sealed(published: Mapping[str, bytes], known: Mapping[str, bytes]) -> Mapping[str, bytes]:
         ready = prepare(known) if prepare else known
         made: Mapping[str, bytes] = module.seal(
-            published, ready, keys=keys, policy=module.Policy(), now=datetime.now(UTC)
+            published, ready, keys=keys, policy=module.Policy(), now=datetime.now(UTC), skipped=skipped
         )
         return made
 

@@ -44,7 +44,6 @@ class Steering:
             change, seal=self.seal, name=stream, edit=lambda held: action.edit(held, version, said, now)
         )
         self.changed()
-        self.changed()
 
 
 class Api:

@@ -88,6 +88,7 @@ class Page:
             case ["streams", name, version, action]:
                 chosen = actions.require(action)
                 held = self._views.held(name)
+                held.require(version)
                 release = next(one for one in self._views.stream(name)["releases"] if one["version"] == version)
                 can = chosen in actions.possible(held, version, role=token.role, now=self._views.now)
                 return self._html("confirm.html", stream=name, release=release, action=chosen, can=can, **known)
