@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from nestos.base.errors import InputError, StateError
@@ -124,12 +126,13 @@ def test_a_halt_needs_a_reason_and_something_to_stop() -> None:
 def test_a_halted_release_is_not_handed_out_before_it_is_resumed(guarded: Stream) -> None:
     halted = model.halt(guarded, "2", reason="bad", now=0)
 
-    for attempt in (
+    attempts: list[Callable[[], Stream]] = [
         lambda: model.rollout(halted, "2", now=0, duration_minutes=0),
         lambda: model.guarded_rollout(halted, "2", PLAN, now=0),
         lambda: model.advance(halted, "2", now=0),
         lambda: model.pause(halted, "2", now=0),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(StateError, match="is halted: bad"):
             attempt()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,8 +38,8 @@ class Server:
         self.guardian = Guardian(self.folder, self.fleet, seal=self.seal, clock=self.clock)
         for version in ("1", "2"):
             build = {"x86_64": Build(commit=version * 64)}
-            self.change(lambda held, version=version, build=build: model.create(held, version, build, now=self.now))
-            self.change(lambda held, version=version: model.publish(held, version, now=self.now))
+            self.change(partial(model.create, version=version, builds=build, now=self.now))
+            self.change(partial(model.publish, version=version, now=self.now))
         self.change(lambda held: model.guarded_rollout(held, "2", plan, now=self.now))
 
     @property

@@ -11,6 +11,7 @@ import secrets
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -74,7 +75,7 @@ class Page:
             return self._html("problem.html", status=status_of(error), session=session, token=token, problem=str(error))
 
     def _answer(self, request: Request, session: Session, token: Token, *, key: str) -> bytes:
-        known = {"session": session, "token": token}
+        known: dict[str, Any] = {"session": session, "token": token}
         parts = [unquote(part) for part in request.path.split("/")[1:]]
         if request.method == "POST":
             return self._posted(request, session, token, parts=parts, key=key)
