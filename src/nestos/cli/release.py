@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import hashlib
-import importlib
 import json
-import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,9 +15,10 @@ from typing import Any
 
 from nestos.base.clock import SystemClock
 from nestos.base.errors import InputError, StateError
+from nestos.cli import releasing, rollout
 from nestos.updates import model
-from nestos.updates.folder import Change, ReleaseFolder, Seal, Settings
-from nestos.updates.model import Build, Phase, Release, Stream
+from nestos.updates.folder import ReleaseFolder, Settings
+from nestos.updates.model import Build, Release
 from nestos.wire.stream import PARTS, Artifact
 
 _EPILOG = """\
@@ -53,26 +52,35 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     commands = parser.add_subparsers(metavar="ACTION", required=True)
     _register_folder_actions(commands)
     _register_release_actions(commands)
+    rollout.register(commands)
 
 
 def _register_folder_actions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    init = _action(commands, "init", "make a release folder, with keys for every role", _init)
+    init = releasing.add_action(commands, "init", "make a release folder, with keys for every role", _init)
     init.add_argument("--url", required=True, help="address at which current/public will be served")
     init.add_argument("--root-share", default="2/3", metavar="M/N", help="M of N root keys must sign (default: 2/3)")
     init.add_argument("--targets-share", default="1/1", metavar="M/N", help="the same for targets (default: 1/1)")
-    refresh = _action(commands, "refresh", "sign anew what expires soon; run it from a timer, daily", _refresh)
+    refresh = releasing.add_action(
+        commands, "refresh", "sign anew what expires soon; run it from a timer, daily", _refresh
+    )
     refresh.add_argument("--renew-root", action="store_true", help="the root metadata too; needs the root keys")
     refresh.add_argument("--root-keys", type=Path, metavar="FOLDER", help="where the root keys are")
-    rotate = _action(commands, "rotate-key", "give a role new keys and drop its old ones", _rotate)
+    rotate = releasing.add_action(commands, "rotate-key", "give a role new keys and drop its old ones", _rotate)
     rotate.add_argument("role", metavar="ROLE", help="root, targets, snapshot or timestamp")
     rotate.add_argument("--root-keys", type=Path, metavar="FOLDER", help="where the root keys are")
-    listing = _action(commands, "list", "list the releases of a stream, or the streams", _list)
+    recover = releasing.add_action(
+        commands, "recover", "go on from a backup that was restored: halts every rollout, skips versions", _recover
+    )
+    recover.add_argument(
+        "--skip", type=int, default=1000, metavar="N", help="more changes than were lost (default: %(default)s)"
+    )
+    listing = releasing.add_action(commands, "list", "list the releases of a stream, or the streams", _list)
     listing.add_argument("stream", nargs="?", metavar="STREAM")
     listing.add_argument("--json", action="store_true", help="for programs")
 
 
 def _register_release_actions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    create = _action(commands, "create", "make a draft, or add an architecture or files to it", _create)
+    create = releasing.add_action(commands, "create", "make a draft, or add an architecture or files to it", _create)
     create.add_argument("stream", metavar="STREAM")
     create.add_argument("version", nargs="?", metavar="VERSION", help="default: the compose's")
     create.add_argument("--compose", type=Path, metavar="FOLDER", help="build folder of nestos compose: release.json")
@@ -88,102 +96,36 @@ def _register_release_actions(commands: argparse._SubParsersAction[argparse.Argu
     )
     for name, help_text, handler in (
         ("publish", "list and sign a draft; no node is led to it before its rollout", _publish),
-        ("pause", "hold a rollout at the share it has reached", _pause),
-        ("resume", "let a paused rollout go on in the time that was left", _resume),
         ("show", "tell all about a release", _show),
     ):
-        _release_action(commands, name, help_text, handler)
-    rollout = _release_action(commands, "rollout", "lead nodes to a release, more and more of them", _rollout)
-    rollout.add_argument("--hours", type=float, default=48.0, help="until every node has it; 0: at once (default: 48)")
-    rollout.add_argument("--start", metavar="TIME", help="RFC 3339, such as 2026-11-24T08:00:00Z (default: now)")
-    rollout.add_argument("--share", type=float, metavar="S", help="at the start, 0.0 to 1.0 (default: that reached)")
+        releasing.add_release_action(commands, name, help_text, handler)
     for name, help_text, handler in (
         ("barrier", "make a release one that no node jumps over", _barrier),
         ("deadend", "make a release one that no way leads away from", _deadend),
     ):
-        mark = _release_action(commands, name, help_text, handler)
+        mark = releasing.add_release_action(commands, name, help_text, handler)
         mark.add_argument("--reason", default="", help="a sentence or an address; nodes show it")
         mark.add_argument("--remove", action="store_true", help="it is none any more")
-    withdraw = _release_action(commands, "withdraw", "take a release back; a draft is dropped", _withdraw)
+    withdraw = releasing.add_release_action(commands, "withdraw", "take a release back; a draft is dropped", _withdraw)
     withdraw.add_argument("--reason", default="", help="why; needed once it was published")
-
-
-def _action(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help_text: str, handler: Handler
-) -> argparse.ArgumentParser:
-    described = help_text[0].upper() + help_text[1:] + "."
-    parser = commands.add_parser(name, help=help_text, description=described)
-    parser.add_argument("--folder", type=Path, help="release folder; default: $NESTOS_RELEASES or ./releases")
-    parser.add_argument("--keys", type=Path, metavar="FOLDER", help="private keys; default: keys in the release folder")
-    parser.set_defaults(handler=handler)
-    return parser
-
-
-def _release_action(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help_text: str, handler: Handler
-) -> argparse.ArgumentParser:
-    parser = _action(commands, name, help_text, handler)
-    parser.add_argument("stream", metavar="STREAM")
-    parser.add_argument("version", metavar="VERSION")
-    return parser
 
 
 # The folder
 
 
-def _folder(options: argparse.Namespace) -> ReleaseFolder:
-    return ReleaseFolder(folder_path(options.folder), clock=SystemClock())
-
-
-def folder_path(given: Path | None) -> Path:
-    """The release folder that a command works on."""
-    return given or Path(os.environ.get("NESTOS_RELEASES") or "releases")
-
-
-def _signing(options: argparse.Namespace) -> tuple[Any, Any]:
-    """The signing module and the keys; both need python-tuf, which other commands do without."""
-    try:
-        signing = importlib.import_module("nestos.updates.signing")
-        keys = importlib.import_module("nestos.updates.keys")
-    except ImportError as error:
-        raise StateError(
-            f"release metadata cannot be signed here: {error.name} is missing",
-            hint="install it: pip install 'nestos[server]', or the packages python3-tuf and python3-cryptography",
-        ) from error
-    folders = [options.keys or folder_path(options.folder) / "keys"]
-    if getattr(options, "root_keys", None):
-        folders.append(options.root_keys)
-    return signing, keys.KeyFolder(*folders)
-
-
-def _seal(
-    options: argparse.Namespace, *, prepare: Callable[[Mapping[str, bytes]], Mapping[str, bytes]] | None = None
-) -> Seal:
-    signing, keys = _signing(options)
-
-    def sealed(published: Mapping[str, bytes], known: Mapping[str, bytes]) -> Mapping[str, bytes]:
-        ready = prepare(known) if prepare else known
-        made: Mapping[str, bytes] = signing.seal(
-            published, ready, keys=keys, policy=signing.Policy(), now=datetime.now(UTC)
-        )
-        return made
-
-    return sealed
-
-
 def _init(options: argparse.Namespace) -> int:
-    path = folder_path(options.folder)
+    path = releasing.folder_path(options.folder)
     if (path / "current").is_symlink():
         raise StateError(f"{path} is a release folder already")
-    signing, keys = _signing(options)
+    signing, keys = releasing.signing(options)
     policy = signing.Policy(
         root=signing.Share(**_share(options.root_share)), targets=signing.Share(**_share(options.targets_share))
     )
     folder = ReleaseFolder(path, clock=SystemClock())
     path.mkdir(parents=True, exist_ok=True)
     metadata = signing.start(keys, policy=policy, now=datetime.now(UTC))
-    folder.init(Settings(base_url=options.url), metadata=metadata, change=_why(options, "init"))
-    folder.change(_why(options, "refresh"), seal=_seal(options))
+    folder.init(Settings(base_url=options.url), metadata=metadata, change=releasing.reason_of(options, "init"))
+    folder.change(releasing.reason_of(options, "refresh"), seal=releasing.sealing(options))
     held = options.keys or path / "keys"
     print(f"made {path}; serve {path}/current/public at {options.url}")
     print(f"nodes trust {path}/current/public/metadata/1.root.json: put it into their image")
@@ -194,27 +136,51 @@ def _init(options: argparse.Namespace) -> int:
 def _refresh(options: argparse.Namespace) -> int:
     prepare = None
     if options.renew_root:
-        signing, keys = _signing(options)
+        signing, keys = releasing.signing(options)
         prepare = partial(signing.renew_root, keys=keys, policy=signing.Policy(), now=datetime.now(UTC))
-    folder = _folder(options)
-    folder.change(_why(options, "refresh"), seal=_seal(options, prepare=prepare))
+    folder = releasing.opened(options)
+    folder.change(releasing.reason_of(options, "refresh"), seal=releasing.sealing(options, prepare=prepare))
     _print_expiries(options, folder)
     return 0
 
 
 def _rotate(options: argparse.Namespace) -> int:
-    signing, keys = _signing(options)
+    signing, keys = releasing.signing(options)
     prepare = partial(signing.rotate, role=options.role, keys=keys, policy=signing.Policy(), now=datetime.now(UTC))
-    folder = _folder(options)
-    change = _why(options, "rotate-key", subject=options.role)
-    folder.change(change, seal=_seal(options, prepare=prepare))
+    folder = releasing.opened(options)
+    change = releasing.reason_of(options, "rotate-key", subject=options.role)
+    folder.change(change, seal=releasing.sealing(options, prepare=prepare))
     print(f"the role {options.role} has new keys; nodes follow by themselves")
     _print_expiries(options, folder)
     return 0
 
 
+def _recover(options: argparse.Namespace) -> int:
+    """Nodes refuse metadata older than those they saw; and what was halted after the backup must not be offered."""
+    if options.skip < 1:
+        raise InputError("--skip: one at least")
+    folder, change = releasing.opened(options), releasing.reason_of(options, "recover")
+    folder.change(change, seal=releasing.sealing(options, skipped=options.skip))
+    reason = "the server was restored from a backup; resume what is known to be good"
+    for name in folder.streams():
+        for release in folder.read(name).releases:
+            if release.rollout is None or release.halted is not None:
+                continue
+            halt = partial(model.halt, version=release.version, reason=reason, now=releasing.now())
+            subject = f"{name} {release.version}"
+            folder.change(
+                replace(change, action="halt", subject=subject, reason=reason),
+                seal=releasing.sealing(options),
+                name=name,
+                edit=halt,
+            )
+            print(f"halted {subject}: nestos release resume {subject}")
+    _print_expiries(options, folder)
+    return 0
+
+
 def _print_expiries(options: argparse.Namespace, folder: ReleaseFolder) -> None:
-    signing, _ = _signing(options)
+    signing, _ = releasing.signing(options)
     known = {path.name: path.read_bytes() for path in (folder.public / "metadata").iterdir()}
     for role, when in signing.expiries(known).items():
         print(f"{role:10} expires {when:%Y-%m-%d %H:%M} UTC")
@@ -225,24 +191,6 @@ def _share(text: str) -> dict[str, int]:
     if not match:
         raise InputError(f'"{text}" is no share of keys: M/N, such as 2/3')
     return {"threshold": int(match.group(1)), "keys": int(match.group(2))}
-
-
-def _why(options: argparse.Namespace, action: str, *, subject: str = "") -> Change:
-    about = subject or " ".join(filter(None, (getattr(options, "stream", ""), getattr(options, "version", ""))))
-    who = os.environ.get("SUDO_USER") or getpass.getuser()
-    return Change(who=who, action=action, subject=about, reason=getattr(options, "reason", "") or "")
-
-
-def _edit(options: argparse.Namespace, action: str, edit: Callable[[Stream], Stream]) -> int:
-    folder = _folder(options)
-    held = folder.change(_why(options, action), seal=_seal(options), name=options.stream, edit=edit)
-    found = [one for one in held.releases if one.version == options.version] if held else []
-    print(_line(found[0], now=_now()) if found else f"{options.version} is gone")
-    return 0
-
-
-def _now() -> int:
-    return int(datetime.now(UTC).timestamp())
 
 
 # Releases
@@ -257,7 +205,7 @@ def _create(options: argparse.Namespace) -> int:
         raise InputError(
             "a version and an architecture are needed", hint="give VERSION and --arch, or --compose=FOLDER"
         )
-    folder = _folder(options)
+    folder = releasing.opened(options)
     model.check_name(options.version, what="version")
     model.check_name(options.stream, what="stream")
     base = options.artifact_url or f"{folder.settings().base_url.rstrip('/')}/artifacts"
@@ -273,8 +221,8 @@ def _create(options: argparse.Namespace) -> int:
         digest_ref=options.digest_ref,
         artifacts=artifacts,
     )
-    status = _edit(
-        options, "create", lambda held: model.create(held, options.version, {architecture: build}, now=_now())
+    status = releasing.carry_out(
+        options, "create", lambda held: model.create(held, options.version, {architecture: build}, now=releasing.now())
     )
     if artifacts:
         print(f"put the files at {base.rstrip('/')}/{place}/")
@@ -311,61 +259,34 @@ def _sha256(file: Path) -> str:
 
 
 def _publish(options: argparse.Namespace) -> int:
-    return _edit(options, "publish", lambda held: model.publish(held, options.version, now=_now()))
-
-
-def _rollout(options: argparse.Namespace) -> int:
-    return _edit(
-        options,
-        "rollout",
-        lambda held: model.rollout(
-            held,
-            options.version,
-            now=_now(),
-            start=_moment(options.start) if options.start else None,
-            start_percentage=options.share,
-            duration_minutes=round(options.hours * 60),
-        ),
+    return releasing.carry_out(
+        options, "publish", lambda held: model.publish(held, options.version, now=releasing.now())
     )
-
-
-def _moment(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(f"--start={text}: not a time such as 2026-11-24T08:00:00Z") from error
-    if moment.tzinfo is None:
-        raise InputError(f"--start={text}: the zone is missing; Z for UTC")
-    return int(moment.timestamp())
-
-
-def _pause(options: argparse.Namespace) -> int:
-    return _edit(options, "pause", lambda held: model.pause(held, options.version, now=_now()))
-
-
-def _resume(options: argparse.Namespace) -> int:
-    return _edit(options, "resume", lambda held: model.resume(held, options.version, now=_now()))
 
 
 def _barrier(options: argparse.Namespace) -> int:
     reason = None if options.remove else options.reason
-    return _edit(options, "barrier", lambda held: model.barrier(held, options.version, reason=reason, now=_now()))
+    return releasing.carry_out(
+        options, "barrier", lambda held: model.barrier(held, options.version, reason=reason, now=releasing.now())
+    )
 
 
 def _deadend(options: argparse.Namespace) -> int:
     reason = None if options.remove else options.reason
-    return _edit(options, "deadend", lambda held: model.deadend(held, options.version, reason=reason))
+    return releasing.carry_out(options, "deadend", lambda held: model.deadend(held, options.version, reason=reason))
 
 
 def _withdraw(options: argparse.Namespace) -> int:
-    return _edit(options, "withdraw", lambda held: model.withdraw(held, options.version, reason=options.reason))
+    return releasing.carry_out(
+        options, "withdraw", lambda held: model.withdraw(held, options.version, reason=options.reason)
+    )
 
 
 # Telling
 
 
 def _list(options: argparse.Namespace) -> int:
-    folder = _folder(options)
+    folder = releasing.opened(options)
     if not options.stream:
         names = list(folder.streams())
         print(json.dumps(names) if options.json else "\n".join(names) or "no stream yet")
@@ -375,15 +296,15 @@ def _list(options: argparse.Namespace) -> int:
         print(json.dumps([_document(release) for release in reversed(held.releases)], indent=2))
         return 0
     for release in reversed(held.releases):
-        print(_line(release, now=_now()))
+        print(releasing.describe(release, at=releasing.now()))
     if not held.releases:
         print(f"{options.stream} has no release yet")
     return 0
 
 
 def _show(options: argparse.Namespace) -> int:
-    release = _folder(options).read(options.stream).require(options.version)
-    print(_line(release, now=_now()))
+    release = releasing.opened(options).read(options.stream).require(options.version)
+    print(releasing.describe(release, at=releasing.now()))
     for architecture, build in sorted(release.builds.items()):
         print(f"  {architecture}: {build.commit or build.digest_ref}")
         for platform, formats in sorted(build.artifacts.items()):
@@ -394,24 +315,12 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
-def _line(release: Release, *, now: int) -> str:
-    words = [f"{release.version:24} {release.phase:10} {', '.join(sorted(release.builds)) or '-':16}"]
-    if release.phase is Phase.PUBLISHED:
-        words.append(model.describe_rollout(release, now=now))
-    for name, reason in (("barrier", release.barrier), ("dead end", release.deadend)):
-        if reason is not None:
-            words.append(f"{name}{': ' + reason if reason else ''}")
-    if release.withdrawn:
-        words.append(release.withdrawn)
-    return "; ".join(words)
-
-
 def _document(release: Release) -> dict[str, Any]:
     return {
         "version": release.version,
         "phase": str(release.phase),
         "architectures": {name: build.commit or build.digest_ref for name, build in sorted(release.builds.items())},
-        "rollout": model.describe_rollout(release, now=_now()),
+        "rollout": model.describe_rollout(release, now=releasing.now()),
         "is_paused": release.paused is not None,
         "barrier": release.barrier,
         "deadend": release.deadend,

@@ -1,8 +1,9 @@
 """Answers to graph requests, made ahead: one a wariness class. Pure.
 
-Of all that a node says, only stream, architecture, form and wariness shape its answer; and of its wariness only which
-rollouts it is too wary for. With k rollouts under way there are k+1 answers, however many nodes ask. They are made when
-the metadata are loaded; a request is a look-up.
+Of all that a node says, only stream, architecture, form, wariness and whether its group is served first shape its
+answer; and of its wariness only which rollouts it is too wary for. With k rollouts under way there are k+1 answers, and
+as many for each group that one of them serves first, however many nodes ask. They are made when the metadata are
+loaded; a request is a look-up.
 """
 
 from __future__ import annotations
@@ -94,11 +95,15 @@ class Answers:
         self._streams = frozenset(streams)
         self._now: int | None = None
         self._scopes: dict[tuple[str, str, bool], _Scope] = {}
+        self._favoured: dict[tuple[str, str, bool, str], _Scope] = {}
         for name, metadata in streams.items():
             for basearch in _architectures(metadata.index):
                 for is_oci in (False, True):
                     plan = graph.build(metadata.index, metadata.updates, basearch=basearch, is_oci=is_oci)
                     self._scopes[name, basearch, is_oci] = _Scope(plan)
+                    for group in plan.groups:
+                        self._favoured[name, basearch, is_oci, group] = _Scope(plan.for_group(group))
+        self._groups = frozenset(key[3] for key in self._favoured)
 
     @property
     def scopes(self) -> Mapping[tuple[str, str, bool], Plan]:
@@ -108,7 +113,7 @@ class Answers:
     def advance(self, now: int) -> None:
         """Makes the answers those of ``now``, seconds since 1970."""
         if now != self._now:
-            for scope in self._scopes.values():
+            for scope in (*self._scopes.values(), *self._favoured.values()):
                 scope.advance(now)
             self._now = now
 
@@ -116,6 +121,8 @@ class Answers:
         """The answer to a node."""
         scope = self._scopes.get((query.stream, query.basearch, query.is_oci))
         if scope is not None:
+            if query.group in self._groups:
+                scope = self._favoured.get((query.stream, query.basearch, query.is_oci, query.group), scope)
             return Answer(status=200, body=scope.body(query.wariness))
         if query.stream not in self._streams:
             return refusal(404, "does_not_exist", "there is no such stream")

@@ -8,7 +8,7 @@ of a rollout.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 
@@ -24,7 +24,7 @@ _MOST_SECONDS = 2**64 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """What a node asks with. Of these the answer depends on stream, architecture, form, id and wariness."""
+    """What a node asks with. The answer depends on all but what runs and the platform."""
 
     stream: str
     basearch: str
@@ -55,6 +55,15 @@ class Plan:
         """The nodes that a node of this wariness may not go to at ``now`` (seconds since 1970)."""
         return frozenset(index for index, rollout in self.rollouts if wariness > throttle(rollout, now=now))
 
+    @property
+    def groups(self) -> frozenset[str]:
+        """The groups of nodes that some rollout serves whatever their wariness."""
+        return frozenset(group for _, rollout in self.rollouts for group in rollout.groups)
+
+    def for_group(self, group: str) -> Plan:
+        """What nodes of that group are judged by: rollouts that serve it at once are none to be wary of."""
+        return replace(self, rollouts=tuple(entry for entry in self.rollouts if group not in entry[1].groups))
+
     def without(self, hidden: frozenset[int]) -> Graph:
         """The graph without the edges that lead to ``hidden``; the nodes stay listed."""
         if not hidden:
@@ -64,7 +73,7 @@ class Plan:
 
 def answer(index: ReleaseIndex, updates: UpdateMetadata, query: Query, *, now: int) -> Graph:
     """The graph for ``query`` at ``now``, seconds since 1970."""
-    plan = build(index, updates, basearch=query.basearch, is_oci=query.is_oci)
+    plan = build(index, updates, basearch=query.basearch, is_oci=query.is_oci).for_group(query.group)
     return plan.without(plan.hidden(query.wariness, now=now))
 
 
@@ -120,6 +129,10 @@ def _node(version: str, payload: str, marks: Marks, *, age: int, is_oci: bool) -
         metadata |= {wire.DEADEND: "true", wire.DEADEND_REASON: marks.deadend or _NO_REASON}
     if marks.barrier is not None:
         metadata |= {wire.BARRIER: "true", wire.BARRIER_REASON: marks.barrier or _NO_REASON}
+    if marks.halted is not None:
+        metadata |= {wire.HALTED: "true", wire.HALTED_REASON: marks.halted.reason}
+        if marks.halted.back_to:
+            metadata[wire.BACK_TO] = marks.halted.back_to
     if marks.rollout is not None:
         metadata[wire.ROLLOUT] = "true"
         if marks.rollout.start_epoch is not None:
@@ -138,11 +151,23 @@ def plain(number: float) -> str:
 
 
 def _edges(marked: Sequence[Marks]) -> Iterable[tuple[int, int]]:
-    """To a rollout from the barrier before it on; to each other barrier likewise; none from a dead end."""
+    """To a rollout from the barrier before it on; to each other barrier likewise; none from a dead end.
+
+    Ours: none to a halted release; from one, back to where its nodes are to go.
+    """
     dead = {at for at, marks in enumerate(marked) if marks.deadend is not None}
     barriers = [at for at, marks in enumerate(marked) if marks.barrier is not None]
     rollouts = [at for at, marks in enumerate(marked) if marks.rollout is not None]
     targets = [*reversed(rollouts), *(at for at in barriers if at not in set(rollouts))]
     for target in targets:
-        start = max((at for at in barriers if at < target), default=0)
-        yield from ((source, target) for source in range(start, target) if source not in dead)
+        if marked[target].halted is None:
+            start = max((at for at in barriers if at < target), default=0)
+            yield from ((source, target) for source in range(start, target) if source not in dead)
+    for source, marks in enumerate(marked):
+        if marks.halted is not None and marks.halted.back_to and source not in dead:
+            # Only ever to an older one that is not halted: else two ways could make a circle.
+            yield from (
+                (source, target)
+                for target in range(source)
+                if marked[target].version == marks.halted.back_to and marked[target].halted is None
+            )

@@ -1,23 +1,35 @@
-"""HTTP/1.1 for small answers that are ready: requests without a body, keep-alive, pipelining, bounds on everything.
+"""HTTP/1.1 for small answers: keep-alive, pipelining, bounds on everything.
 
-Not a web framework. A request is refused and its connection closed when it is larger than a page, carries a body, or is
-not understood; a connection is closed when it is idle, and none is taken beyond a limit.
+Not a web framework. A request is refused and its connection closed when it is larger than a page, carries a body where
+none is taken, or is not understood; a connection is closed when it is idle, and none is taken beyond a limit. An answer
+is ready at once, or is made elsewhere while other connections go on.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import cast
 
+logger = logging.getLogger(__name__)
+
 HEAD_AT_MOST = 16 << 10
+_AHEAD_AT_MOST = 64 << 10
+"""Of what a client sends behind a request that is being answered."""
 _REASONS = {
     200: "OK",
+    303: "See Other",
     304: "Not Modified",
     400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    409: "Conflict",
+    413: "Content Too Large",
+    429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     503: "Service Unavailable",
@@ -26,16 +38,32 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request without a body."""
+    """A request."""
 
     method: str
     path: str
     query: str
     takes_gzip: bool
+    body: bytes = b""
+    head: bytes = b""
+    """All header lines as they came."""
+
+    def field(self, name: str) -> str:
+        """The value of a header field; empty if it is not there. ``name`` in small letters."""
+        for line in self.head.split(b"\r\n"):
+            key, separator, value = line.partition(b":")
+            if separator and key.strip().lower() == name.encode():
+                return value.strip().decode("latin-1")
+        return ""
 
 
-Handler = Callable[[Request], bytes]
-"""From a request to a whole response, as ``response`` makes it. Must not block."""
+Handler = Callable[[Request], bytes | Awaitable[bytes]]
+"""From a request to a whole response, as ``response`` makes it. Must not block; what would, is awaited."""
+
+
+def no_body(path: str) -> int:  # noqa: ARG001 - one of the shape that a Listener asks
+    """For addresses where nothing is posted."""
+    return 0
 
 
 def response(status: int, body: bytes, *, content_type: str = "application/json", more: str = "") -> bytes:
@@ -50,8 +78,17 @@ def response(status: int, body: bytes, *, content_type: str = "application/json"
 class Listener:
     """What all connections of one address share."""
 
-    def __init__(self, handler: Handler, *, refuse: Callable[[int, str], bytes], most_connections: int = 8192) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        refuse: Callable[[int, str], bytes],
+        most_connections: int = 8192,
+        most_body: Callable[[str], int] = no_body,
+    ) -> None:
         self.handler = handler
+        self.most_body = most_body
+        """From a path to the bytes that may be posted to it; 0: it takes no POST."""
         self.refuse = refuse
         """From a status and a sentence to a response."""
         self.most_connections = most_connections
@@ -87,6 +124,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
         self._is_full = False
+        self._answering: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self.last_seconds = self._loop.time()
         self.begun_seconds: float | None = None
@@ -109,8 +147,10 @@ class Connection(asyncio.Protocol):
         """Bytes came: none, one or several requests."""
         self.last_seconds = self._loop.time()
         self._buffer = self._buffer + data if self._buffer else data
+        if self._answering is not None and len(self._buffer) > _AHEAD_AT_MOST:
+            self.abort()
         self._answer_all()
-        if not self._buffer or self._is_full:
+        if not self._buffer or self._is_full or self._answering is not None:
             self.begun_seconds = None
         elif self.begun_seconds is None:
             self.begun_seconds = self.last_seconds
@@ -139,38 +179,78 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def _answer_all(self) -> None:
-        while self._transport is not None and not self._is_full and not self._transport.is_closing():
+        while (
+            self._transport is not None
+            and not self._is_full
+            and self._answering is None
+            and not self._transport.is_closing()
+        ):
             end = self._buffer.find(b"\r\n\r\n")
             if end < 0 or end > HEAD_AT_MOST:
                 if len(self._buffer) > HEAD_AT_MOST:
                     self._refuse(431, "the request is too large")
                 return
-            head, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
+            head = self._buffer[:end]
+            line, _, rest = head.partition(b"\r\n")
+            words, fields = line.split(b" "), b"\r\n" + rest.lower()
+            length = self._length(words, fields)
+            if length is None or len(self._buffer) < end + 4 + length:
+                return
+            body, self._buffer = self._buffer[end + 4 : end + 4 + length], self._buffer[end + 4 + length :]
             self.begun_seconds = None
-            self._answer(head)
+            self._answer(words, fields, head=rest, body=body)
 
-    def _answer(self, head: bytes) -> None:
-        line, _, rest = head.partition(b"\r\n")
-        fields = b"\r\n" + rest.lower()
-        words = line.split(b" ")
+    def _length(self, words: list[bytes], fields: bytes) -> int | None:
+        """Of the body; None where the request was refused."""
         if len(words) != 3 or words[2] not in (b"HTTP/1.1", b"HTTP/1.0") or not words[1].startswith(b"/"):
             self._refuse(400, "this is no request of HTTP/1.1")
-            return
-        if b"\r\ntransfer-encoding:" in fields or _has_body(fields):
-            self._refuse(400, "a request with a body is not taken")
-            return
-        method = words[0].decode("latin-1")
-        if method not in ("GET", "HEAD"):
+            return None
+        if b"\r\ntransfer-encoding:" in fields:
+            self._refuse(400, "a body of unknown length is not taken")
+            return None
+        said = _value(fields, b"content-length")
+        if words[0] in (b"GET", b"HEAD"):
+            if said not in (b"", b"0"):
+                self._refuse(400, "a request with a body is not taken")
+                return None
+            return 0
+        most = self._listener.most_body(words[1].partition(b"?")[0].decode("latin-1")) if words[0] == b"POST" else 0
+        if not most:
             self._refuse(405, "only GET and HEAD are answered")
-            return
+            return None
+        if fields.count(b"\r\ncontent-length:") != 1 or not said.isdigit() or len(said) > 10 or int(said) > most:
+            self._refuse(413, f"a body of a known length of at most {most} bytes is taken")
+            return None
+        return int(said)
+
+    def _answer(self, words: list[bytes], fields: bytes, *, head: bytes, body: bytes) -> None:
+        method = words[0].decode("latin-1")
         path, _, query = words[1].decode("latin-1").partition("?")
-        made = self._listener.handler(Request(method=method, path=path, query=query, takes_gzip=_takes_gzip(fields)))
-        if method == "HEAD":
-            made = made[: made.index(b"\r\n\r\n") + 4]
+        request = Request(method=method, path=path, query=query, takes_gzip=_takes_gzip(fields), body=body, head=head)
+        is_kept = _value(fields, b"connection") != b"close" and words[2] == b"HTTP/1.1"
+        made = self._listener.handler(request)
+        if isinstance(made, bytes):
+            self._send(made, is_head=method == "HEAD", is_kept=is_kept)
+        else:
+            self._answering = self._loop.create_task(
+                self._answer_later(made, is_head=method == "HEAD", is_kept=is_kept)
+            )
+
+    async def _answer_later(self, made: Awaitable[bytes], *, is_head: bool, is_kept: bool) -> None:
+        try:
+            answer = await made
+        except Exception:  # a request's rim: whoever asked is told, others go on
+            logger.exception("a request could not be answered")
+            answer, is_kept = self._listener.refuse(500, "this could not be answered; see the server's log"), False
+        self._answering = None
+        self.last_seconds = self._loop.time()
+        self._send(answer, is_head=is_head, is_kept=is_kept)
+        self._answer_all()
+
+    def _send(self, answer: bytes, *, is_head: bool, is_kept: bool) -> None:
         if self._transport is None:
             return
-        self._transport.write(made)
-        is_kept = _value(fields, b"connection") != b"close" and words[2] == b"HTTP/1.1"
+        self._transport.write(answer[: answer.index(b"\r\n\r\n") + 4] if is_head else answer)
         if not is_kept:
             self._transport.close()
 
@@ -187,10 +267,6 @@ def _value(fields: bytes, name: bytes) -> bytes:
         return b""
     end = fields.find(b"\r\n", start + 2)
     return fields[start + len(name) + 3 : end if end >= 0 else None].strip()
-
-
-def _has_body(fields: bytes) -> bool:
-    return _value(fields, b"content-length") not in (b"", b"0")
 
 
 def _takes_gzip(fields: bytes) -> bool:

@@ -13,8 +13,9 @@ from enum import StrEnum
 
 from nestos.base.errors import InputError, StateError
 from nestos.base.report import nearest
-from nestos.updates import graph
-from nestos.wire.releases import Rollout
+from nestos.updates import graph, guard
+from nestos.updates.guard import Guard, Progress
+from nestos.wire.releases import Halt, Rollout
 from nestos.wire.stream import Formats
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,127}")
@@ -60,6 +61,12 @@ class Release:
     rollout: Rollout | None = None
     paused: Rollout | None = None
     """While ``rollout`` is held: how it goes on; none: it is not paused."""
+    guard: Guard | None = None
+    """How its rollout is guarded; none: it advances by time alone, and only a person stops it."""
+    progress: Progress | None = None
+    """Where the guarded rollout stands; none: there is no guard."""
+    halted: Halt | None = None
+    """Why it is offered to nobody; none: it is not halted. ``paused`` then holds how it goes on."""
     barrier: str | None = None
     deadend: str | None = None
     withdrawn: str = ""
@@ -136,57 +143,115 @@ def rollout(
     start_percentage: float | None = None,
     duration_minutes: int,
 ) -> Stream:
-    """Hands the release out from ``start`` (now), over ``duration_minutes`` (0: to every node at once).
+    """Hands the release out from ``start`` (now), over ``duration_minutes`` (0: to every node at once), unguarded.
 
     A rollout under way goes on from the share it has reached, faster or slower, unless a share is given. Older
     rollouts that a finished newer one has made needless end.
     """
-    release = _published(stream, version)
+    release = _to_be_handed_out(stream, version)
     if start_percentage is not None and not 0 <= start_percentage <= 1:
         raise InputError(f"a share of {start_percentage} is not from 0.0 to 1.0")
     if not 0 <= duration_minutes <= _MOST_MINUTES:
         raise InputError(f"a rollout of {duration_minutes} minutes is not from none to a year")
     share = start_percentage
     if share is None:
-        share = graph.throttle(release.rollout, now=now) if release.rollout else 0.0
+        share = _share(release, now=now)
     wanted = Rollout(
         start_epoch=now if start is None else start,
         start_percentage=1.0 if duration_minutes == 0 else share,
         duration_minutes=duration_minutes or None,
     )
-    return _settled(stream.changed(replace(release, rollout=wanted, paused=None)), now=now)
+    fresh = replace(release, rollout=wanted, paused=None, guard=None, progress=None)
+    return _settled(stream.changed(fresh), now=now)
+
+
+def guarded_rollout(stream: Stream, version: str, wanted: Guard, *, now: int) -> Stream:
+    """Hands the release out in the stages of ``wanted``.
+
+    One under way goes on with the first stage that reaches no fewer nodes than it has reached. Failures that were
+    reported so far go on counting.
+    """
+    release = _to_be_handed_out(stream, version)
+    steps = guard.stages(guard.check(wanted))
+    reached = _share(release, now=now)
+    first = next((at for at, step in enumerate(steps) if step.is_last or step.share >= reached), 0)
+    began = release.progress.counted_since if release.progress else now
+    fresh = replace(release, paused=None, guard=wanted)
+    return _settled(stream.changed(_entered(fresh, first, since=now, counted_since=began, least=reached)), now=now)
+
+
+def advance(stream: Stream, version: str, *, now: int) -> Stream:
+    """Begins the next stage of a guarded rollout."""
+    release = _to_be_handed_out(stream, version)
+    if release.guard is None or release.progress is None:
+        raise StateError(f"the rollout of {version} has no stages")
+    if release.paused is not None:
+        raise StateError(f"the rollout of {version} is paused", hint="see: nestos release resume")
+    following = release.progress.stage + 1
+    if following >= len(guard.stages(release.guard)):
+        raise StateError(f"{version} is in its last stage already")
+    began = release.progress.counted_since
+    return _settled(stream.changed(_entered(release, following, since=now, counted_since=began)), now=now)
 
 
 def pause(stream: Stream, version: str, *, now: int) -> Stream:
-    """Holds the rollout at the share it has reached. Nodes of wariness 0 go on getting the release: see withdraw."""
-    release = _published(stream, version)
+    """Holds the rollout at the share it has reached. Nodes of wariness 0 and canaries go on getting it: see halt."""
+    release = _to_be_handed_out(stream, version)
     if release.rollout is None:
         raise StateError(f"{version} is not being rolled out")
     if release.paused is not None:
         raise StateError(f"the rollout of {version} is paused already")
     if graph.is_over(release.rollout, now=now):
-        raise StateError(
-            f"the rollout of {version} is over: every node may have it", hint="see: nestos release withdraw"
-        )
-    if release.rollout.duration_minutes is None:
+        raise StateError(f"the rollout of {version} is over: every node may have it", hint="see: nestos release halt")
+    if release.rollout.duration_minutes is None and release.guard is None:
         raise StateError(f"the rollout of {version} does not advance by itself")
-    start = release.rollout.start_epoch or 0
-    share, later = 0.0, release.rollout
-    if now >= start:
-        share = graph.throttle(release.rollout, now=now)
-        seconds = start + max(release.rollout.duration_minutes, 1) * _MINUTE - now
-        later = Rollout(start_epoch=now, start_percentage=share, duration_minutes=max(-(-seconds // _MINUTE), 1))
-    held = Rollout(start_epoch=now, start_percentage=share)
-    return stream.changed(replace(release, rollout=held, paused=later))
+    return stream.changed(_held(release, release.rollout, now=now))
+
+
+def halt(stream: Stream, version: str, *, reason: str, now: int, goes_back: bool = False) -> Stream:
+    """Stops a release for everyone, whatever their wariness; nodes that run it stay, or are led back.
+
+    Halting a halted one changes the reason and where its nodes go. ``goes_back`` leads to the newest older release that
+    is neither halted nor a dead end.
+    """
+    release = _published(stream, version)
+    if not reason:
+        raise InputError("a reason is needed: operators of nodes that have the release will ask")
+    if release.rollout is None and release.barrier is None and release.halted is None:
+        raise StateError(f"no node is led to {version}")
+    back_to = ""
+    if goes_back:
+        older = _older(stream, release)
+        if older is None:
+            raise StateError(f"there is no older release than {version} to go back to")
+        back_to = older.version
+    stopped = replace(release, halted=Halt(reason=reason, back_to=back_to))
+    if release.paused is None and release.rollout is not None:
+        stopped = _held(stopped, release.rollout, now=now)
+    return stream.changed(stopped)
+
+
+def has_older(stream: Stream, release: Release) -> bool:
+    """Whether there is a release to which nodes of this one could go back."""
+    return _older(stream, release) is not None
 
 
 def resume(stream: Stream, version: str, *, now: int) -> Stream:
-    """Lets a paused rollout go on from its share, in the time that was left."""
+    """Lets a paused or halted rollout go on from its share, in the time that was left.
+
+    A guarded stage begins its time anew, and failures that led to a halt count no more.
+    """
     release = _published(stream, version)
-    if release.paused is None:
+    if release.paused is None and release.halted is None:
         raise StateError(f"the rollout of {version} is not paused")
-    going = replace(release.paused, start_epoch=max(now, release.paused.start_epoch or 0))
-    return stream.changed(replace(release, rollout=going, paused=None))
+    going = release.rollout
+    if release.paused is not None:
+        going = replace(release.paused, start_epoch=max(now, release.paused.start_epoch or 0))
+    progress = release.progress
+    if progress is not None:
+        counted_since = now if release.halted is not None else progress.counted_since
+        progress = replace(progress, since=now, counted_since=counted_since)
+    return stream.changed(replace(release, rollout=going, paused=None, halted=None, progress=progress))
 
 
 def barrier(stream: Stream, version: str, *, reason: str | None, now: int) -> Stream:
@@ -221,15 +286,19 @@ def withdraw(stream: Stream, version: str, *, reason: str) -> Stream:
         return replace(stream, releases=tuple(r for r in stream.releases if r.version != version))
     if not reason:
         raise InputError("a reason is needed: operators of nodes that have the release will ask")
-    gone = replace(release, phase=Phase.WITHDRAWN, withdrawn=reason, rollout=None, paused=None, barrier=None)
+    gone = replace(_without_rollout(release), phase=Phase.WITHDRAWN, withdrawn=reason, halted=None, barrier=None)
     return stream.changed(gone)
 
 
 def describe_rollout(release: Release, *, now: int) -> str:
     """How far the rollout is, for people."""
+    if release.halted is not None:
+        return f"halted: {release.halted.reason}"
     if release.rollout is None:
         return "no rollout"
     share = f"{graph.throttle(release.rollout, now=now):.0%}"
+    if release.guard is not None and release.progress is not None:
+        share = f"{guard.stages(release.guard)[release.progress.stage].name}, {share}"
     if release.paused is not None:
         return f"paused at {share}"
     start = release.rollout.start_epoch or 0
@@ -245,6 +314,58 @@ def describe_rollout(release: Release, *, now: int) -> str:
 def _span(seconds: int) -> str:
     minutes = max(seconds // _MINUTE, 1)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _to_be_handed_out(stream: Stream, version: str) -> Release:
+    release = _published(stream, version)
+    if release.halted is not None:
+        raise StateError(f"{version} is halted: {release.halted.reason}", hint="see: nestos release resume")
+    return release
+
+
+def _share(release: Release, *, now: int) -> float:
+    return graph.throttle(release.rollout, now=now) if release.rollout else 0.0
+
+
+def _entered(release: Release, number: int, *, since: int, counted_since: int, least: float = 0.0) -> Release:
+    """In the stage ``number`` of its guard, at a share of ``least`` or more."""
+    assert release.guard is not None
+    stage = guard.stages(release.guard)[number]
+    minutes = release.guard.last_minutes if stage.is_last else 0
+    handed = Rollout(
+        start_epoch=since,
+        start_percentage=max(stage.share, least),
+        duration_minutes=minutes or None,
+        groups=release.guard.canaries,
+    )
+    progress = Progress(stage=number, since=since, counted_since=counted_since)
+    return replace(release, rollout=handed, progress=progress)
+
+
+def _held(release: Release, going: Rollout, *, now: int) -> Release:
+    """At the share that ``going`` has reached; ``paused`` says how it goes on."""
+    start = going.start_epoch or 0
+    share, later = 0.0, going
+    if now >= start:
+        share = graph.throttle(going, now=now)
+        minutes = None
+        if going.duration_minutes is not None and share < 1.0:
+            seconds = start + max(going.duration_minutes, 1) * _MINUTE - now
+            minutes = max(-(-seconds // _MINUTE), 1)
+        later = replace(going, start_epoch=now, start_percentage=share, duration_minutes=minutes)
+    held = replace(going, start_epoch=now, start_percentage=share, duration_minutes=None)
+    return replace(release, rollout=held, paused=later)
+
+
+def _older(stream: Stream, release: Release) -> Release | None:
+    """The release to which nodes of a halted one go back."""
+    older = stream.releases[: stream.releases.index(release)]
+    fit = (one for one in reversed(older) if one.phase is Phase.PUBLISHED and not one.halted and one.deadend is None)
+    return next(fit, None)
+
+
+def _without_rollout(release: Release) -> Release:
+    return replace(release, rollout=None, paused=None, guard=None, progress=None)
 
 
 def _published(stream: Stream, version: str) -> Release:
@@ -282,14 +403,14 @@ def _settled(stream: Stream, *, now: int) -> Stream:
             covered -= forms
             kept.append(release)
         else:
-            kept.append(replace(release, rollout=None, paused=None) if forms <= covered else release)
+            kept.append(_without_rollout(release) if forms <= covered else release)
         if is_over:
             covered |= forms
     return replace(stream, releases=tuple(reversed(kept)))
 
 
 def _is_over(release: Release, *, now: int) -> bool:
-    return release.rollout is not None and graph.is_over(release.rollout, now=now)
+    return release.halted is None and release.rollout is not None and graph.is_over(release.rollout, now=now)
 
 
 def _forms(release: Release) -> set[tuple[str, bool]]:

@@ -6,14 +6,16 @@ The paths are those of Fedora CoreOS's servers, so that tools which know them ne
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from nestos.base.errors import StateError
+from nestos.updates.guard import Guard, Progress
 from nestos.updates.model import Build, Phase, Release, Stream
 from nestos.wire import fields, releases, stream
 from nestos.wire.fields import Fields
-from nestos.wire.releases import Commit, IndexedRelease, Marks, OciImage, ReleaseIndex, UpdateMetadata
+from nestos.wire.releases import Commit, IndexedRelease, Marks, OciImage, ReleaseIndex, Rollout, UpdateMetadata
 from nestos.wire.stream import (
     Formats,
     PlatformArtifacts,
@@ -22,8 +24,8 @@ from nestos.wire.stream import (
     StreamArchitecture,
 )
 
-FORMAT = 1
-"""Of the file that keeps the truth; a newer one is refused."""
+FORMAT = 2
+"""Of the file that keeps the truth; a newer one is refused. 2: guards and halts, which 1 would drop."""
 _GENERATOR = "nestos release"
 
 
@@ -88,9 +90,23 @@ def _index(name: str, listed: tuple[Release, ...], *, base_url: str, stamp: str)
 
 
 def _updates(name: str, listed: tuple[Release, ...], *, stamp: str) -> UpdateMetadata:
-    marks = (Marks(version=r.version, barrier=r.barrier, deadend=r.deadend, rollout=r.rollout) for r in listed)
+    marks = (_marks(release) for release in listed)
     marked = tuple(entry for entry in marks if entry != Marks(version=entry.version))
     return UpdateMetadata(stream=name, last_modified=stamp, releases=marked)
+
+
+def _marks(release: Release) -> Marks:
+    """A halted release is not rolled out, for servers that know no halt; a barrier would be then, so it is held."""
+    rollout = release.rollout
+    if release.halted is not None:
+        rollout = Rollout(start_percentage=0.0) if release.barrier is not None else None
+    return Marks(
+        version=release.version,
+        barrier=release.barrier,
+        deadend=release.deadend,
+        rollout=rollout,
+        halted=release.halted,
+    )
 
 
 def _stream(name: str, listed: tuple[Release, ...], *, stamp: str) -> stream.Stream:
@@ -155,6 +171,9 @@ def _release_document(release: Release) -> dict[str, Any]:
         "withdrawn": release.withdrawn,
         "rollout": None if release.rollout is None else releases.rollout_document(release.rollout),
         "paused": None if release.paused is None else releases.rollout_document(release.paused),
+        "guard": None if release.guard is None else asdict(release.guard),
+        "progress": None if release.progress is None else asdict(release.progress),
+        "halted": None if release.halted is None else releases.halt_document(release.halted),
         "builds": {
             architecture: {
                 "commit": build.commit,
@@ -187,7 +206,39 @@ def _release_of(entry: Fields) -> Release:
         withdrawn=entry.text("withdrawn", default=""),
         rollout=releases.read_rollout(entry, "rollout"),
         paused=releases.read_rollout(entry, "paused"),
+        guard=_guard_of(entry),
+        progress=_progress_of(entry),
+        halted=releases.read_halt(entry, "halted"),
         builds={architecture: _build_of(builds.nested(architecture)) for architecture in builds.names()},
+    )
+
+
+def _guard_of(entry: Fields) -> Guard | None:
+    held = entry.optional("guard")
+    if held is None:
+        return None
+    waves = [item for _, item in held.items("waves") if isinstance(item, float)]
+    return Guard(
+        canaries=tuple(held.each_text("canaries")),
+        waves=tuple(waves),
+        stage_minutes=held.unsigned("stage_minutes") or 0,
+        last_minutes=held.unsigned("last_minutes") or 0,
+        failures=held.unsigned("failures") or 0,
+        failure_share=held.share("failure_share") or 0.0,
+        canary_failures=held.unsigned("canary_failures") or 0,
+        quorum=held.share("quorum") or 0.0,
+        goes_back=held.as_is().get("goes_back") is True,
+    )
+
+
+def _progress_of(entry: Fields) -> Progress | None:
+    held = entry.optional("progress")
+    if held is None:
+        return None
+    return Progress(
+        stage=held.unsigned("stage") or 0,
+        since=held.signed("since") or 0,
+        counted_since=held.signed("counted_since") or 0,
     )
 
 

@@ -1,5 +1,7 @@
 """The update server: ``/v1/graph`` from answers made ahead, and beside it metrics and health on a status address.
 
+With a ``Management`` it also takes reports, guards rollouts by them, and answers operators on an address of their own.
+
 One event loop on one core, standard library only. Metadata are looked at every few seconds and swapped in whole; as
 long as new ones cannot be used, the old ones are served and the status says so.
 """
@@ -13,7 +15,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,15 +24,24 @@ from nestos.base.errors import NestosError, StateError
 from nestos.updates import counting, source
 from nestos.updates.answers import Answer, Answers, refusal
 from nestos.updates.counting import Requests, Series
+from nestos.updates.fleet import Fleet
 from nestos.updates.graph import Query
+from nestos.updates.guardian import Guardian
 from nestos.updates.http import Listener, Request, response
 from nestos.updates.query import parse
+from nestos.updates.reports import PATH as REPORTS
+from nestos.updates.reports import ReportHandler
 from nestos.updates.source import Stamp
+from nestos.wire import report
 
 logger = logging.getLogger(__name__)
 
 _GRAPH = "/v1/graph"
 _SWEEP_SECONDS = 5.0
+_GUARD_SECONDS = 5.0
+_GUARD_PAUSE_SECONDS = 0.5
+"""Failures come in crowds: between two looks, however many."""
+_TIDY_SECONDS = 5.0
 _LONGEST_NOTE = 1000
 _OPEN = "Access-Control-Allow-Origin: *\r\n"
 _GZIP = "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
@@ -52,12 +63,26 @@ class Settings:
     """A connection that is silent for so long is closed."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Management:
+    """What a server has that takes reports, guards rollouts and is talked to by operators."""
+
+    fleet: Fleet
+    guardian: Guardian
+    listener: Listener
+    """Answers operators."""
+    address: str = "127.0.0.1"
+    port: int = 9081
+
+
 class State:
     """What is served now. Loading may fail; then it stays as it was."""
 
-    def __init__(self, folder: Path, *, clock: Clock) -> None:
-        self._folder, self._clock = folder, clock
-        self._stamp: Stamp | None = None
+    def __init__(
+        self, folder: Path, *, clock: Clock, withheld: Callable[[], Mapping[tuple[str, str], str]] | None = None
+    ) -> None:
+        self._folder, self._clock, self._withheld = folder, clock, withheld or dict
+        self._stamp: tuple[Stamp, Mapping[tuple[str, str], str]] | None = None
         self.answers = Answers({})
         self.is_loaded = False
         self.loads = self.failures = 0
@@ -67,11 +92,12 @@ class State:
     def refresh(self) -> bool:
         """Loads the folder if it changed; true if other answers are served from now on. Raises nothing of ours."""
         try:
-            stamp = source.stamp(self._folder)
+            withheld = self._withheld()
+            stamp = source.stamp(self._folder), withheld
             if self.is_loaded and stamp == self._stamp:
                 self.problem = ""
                 return False
-            answers = source.load(self._folder)
+            answers = source.load(self._folder, withheld=withheld)
         except (NestosError, OSError) as error:
             self.failures += 1
             if self.problem != str(error):
@@ -87,15 +113,19 @@ class State:
 
 
 class GraphHandler:
-    """Answers nodes."""
+    """Answers nodes: their questions, and their reports where ``reports`` takes them."""
 
-    def __init__(self, state: State, requests: Requests, *, clock: Clock) -> None:
-        self._state, self._requests, self._clock = state, requests, clock
+    def __init__(
+        self, state: State, requests: Requests, *, clock: Clock, reports: Callable[[Request], bytes] | None = None
+    ) -> None:
+        self._state, self._requests, self._clock, self._reports = state, requests, clock, reports
         self._ready: dict[int, tuple[object, bytes]] = {}
 
     def __call__(self, request: Request) -> bytes:
         """A whole response."""
         if request.path != _GRAPH:
+            if self._reports is not None and request.path == REPORTS:
+                return self._reports(request)
             return error_response(404, "does_not_exist", f"there is nothing but {_GRAPH}")
         if not self._state.is_loaded:
             self._requests.count(503)
@@ -136,8 +166,17 @@ class GraphHandler:
 class StatusHandler:
     """Answers operators: ``/metrics``, ``/health`` (is it serving?), ``/ready`` (and are the metadata usable?)."""
 
-    def __init__(self, state: State, requests: Requests, *, connections: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        state: State,
+        requests: Requests,
+        *,
+        connections: Callable[[], int],
+        reports: ReportHandler | None = None,
+        guardian: Guardian | None = None,
+    ) -> None:
         self._state, self._requests, self._connections = state, requests, connections
+        self._reports, self._guardian = reports, guardian
 
     def __call__(self, request: Request) -> bytes:
         """A whole response."""
@@ -147,14 +186,17 @@ class StatusHandler:
         if request.path == "/health":
             return self._health(200 if self._state.is_loaded else 503)
         if request.path == "/ready":
-            return self._health(200 if self._state.is_loaded and not self._state.problem else 503)
+            return self._health(200 if self._state.is_loaded and not self._problem() else 503)
         return error_response(404, "does_not_exist", "there are /metrics, /health and /ready")
+
+    def _problem(self) -> str:
+        return self._state.problem or (self._guardian.problem if self._guardian else "")
 
     def _health(self, status: int) -> bytes:
         state = self._state
         document = {
             "serving": state.is_loaded,
-            "problem": state.problem,
+            "problem": self._problem(),
             "streams": sorted({stream for stream, _, _ in state.answers.scopes}),
         }
         return response(status, json.dumps(document).encode())
@@ -177,6 +219,12 @@ class StatusHandler:
         yield ("nestos_updates_load_failures_total", "counter", "Metadata not usable.", [({}, state.failures)])
         yield ("nestos_updates_metadata_stale", "gauge", "1 while old ones are served.", [({}, bool(state.problem))])
         yield ("nestos_updates_connections", "gauge", "Open connections.", [({}, self._connections())])
+        if self._reports is not None:
+            yield from self._reports.series()
+        if self._guardian is not None:
+            withheld, has_problem = len(self._guardian.withheld), bool(self._guardian.problem)
+            yield ("nestos_updates_withheld", "gauge", "Releases kept back by this server alone.", [({}, withheld)])
+            yield ("nestos_updates_guard_problem", "gauge", "1 while rollouts are not guarded.", [({}, has_problem)])
 
 
 def error_response(status: int, kind: str, value: str) -> bytes:
@@ -184,34 +232,67 @@ def error_response(status: int, kind: str, value: str) -> bytes:
     return response(status, refusal(status, kind, value).body.plain, more=_OPEN)
 
 
-async def serve(settings: Settings, *, clock: Clock, started: Callable[[tuple[str, int]], None]) -> None:
+async def serve(
+    settings: Settings,
+    *,
+    clock: Clock,
+    started: Callable[[tuple[str, int]], None],
+    management: Management | None = None,
+) -> None:
     """Serves until SIGTERM or SIGINT; SIGHUP looks at the folder at once. ``started`` is told address and port.
 
     Raises ``StateError`` where an address cannot be had or the metadata cannot be read at the start.
     """
-    state, requests = State(source.public_folder(settings.folder), clock=clock), Requests()
+    loop = asyncio.get_running_loop()
+    ended, look, alarm = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    guardian = management.guardian if management else None
+    if guardian is not None:
+        guardian.tick()  # before the first answer: what is over its budget is not offered for one moment more
+    withheld = (lambda: guardian.withheld) if guardian else None
+    state, requests = State(source.public_folder(settings.folder), clock=clock, withheld=withheld), Requests()
     state.refresh()
     if not state.is_loaded:
         raise StateError(f"there is nothing to serve: {state.problem}")
-    nodes = Listener(GraphHandler(state, requests, clock=clock), refuse=_refuse)
-    status = Listener(StatusHandler(state, requests, connections=lambda: len(nodes.connections)), refuse=_refuse)
-    loop = asyncio.get_running_loop()
-    ended, look = asyncio.Event(), asyncio.Event()
+    reports = ReportHandler(management.fleet, alarm=alarm.set) if management else None
+    nodes = Listener(
+        GraphHandler(state, requests, clock=clock, reports=reports), refuse=_refuse, most_body=_most_reported(reports)
+    )
+    status = StatusHandler(
+        state, requests, connections=lambda: len(nodes.connections), reports=reports, guardian=guardian
+    )
+    places = [
+        (nodes, settings.address, settings.port),
+        (Listener(status, refuse=_refuse), settings.status_address, settings.status_port),
+    ]
+    if management is not None:
+        places.append((management.listener, management.address, management.port))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGHUP, look.set)
-    servers = [
-        await _listen(nodes, settings.address, settings.port),
-        await _listen(status, settings.status_address, settings.status_port),
+    work = [
+        _refresh(state, look, seconds=settings.refresh_seconds),
+        _sweep([listener for listener, _, _ in places], seconds=settings.idle_seconds),
     ]
-    tasks = [
-        asyncio.create_task(_refresh(state, look, seconds=settings.refresh_seconds)),
-        asyncio.create_task(_sweep([nodes, status], seconds=settings.idle_seconds)),
-    ]
-    started(servers[0].sockets[0].getsockname()[:2])
-    notify("READY=1")
+    if management is not None:
+        work += [_guard(management, alarm=alarm, look=look), _tidy(management)]
+    await _run(places, work, ended=ended, started=started)
+
+
+async def _run(
+    places: Sequence[tuple[Listener, str, int]],
+    work: Iterable[Coroutine[None, None, None]],
+    *,
+    ended: asyncio.Event,
+    started: Callable[[tuple[str, int]], None],
+) -> None:
+    """Listens, and works, until the end is asked for. ``started`` is told the first place that was had."""
+    servers, tasks = [], [asyncio.create_task(one) for one in work]
     ending = asyncio.create_task(ended.wait())
     try:
+        for listener, address, port in places:
+            servers.append(await _listen(listener, address, port))
+        started(servers[0].sockets[0].getsockname()[:2])
+        notify("READY=1")
         # A task of ours that ended did so by a bug. To go on would be to serve for ever what was withdrawn meanwhile.
         await asyncio.wait([ending, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
@@ -224,8 +305,12 @@ async def serve(settings: Settings, *, clock: Clock, started: Callable[[tuple[st
             task.cancel()
         for server in servers:
             server.close()
-        for listener in (nodes, status):
+        for listener, _, _ in places:
             listener.close()
+
+
+def _most_reported(reports: ReportHandler | None) -> Callable[[str], int]:
+    return lambda path: report.MOST_BYTES if reports is not None and path == REPORTS else 0
 
 
 async def _listen(listener: Listener, address: str, port: int) -> asyncio.Server:
@@ -243,6 +328,31 @@ async def _refresh(state: State, look: asyncio.Event, *, seconds: float) -> None
         await asyncio.to_thread(state.refresh)
         streams = len({stream for stream, _, _ in state.answers.scopes})
         notify(f"STATUS={state.problem or f'serving {streams} streams'}")
+
+
+async def _guard(management: Management, *, alarm: asyncio.Event, look: asyncio.Event) -> None:
+    """Looks at the budgets every few seconds, and soon after a node failed."""
+    guardian = management.guardian
+    while True:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(alarm.wait(), timeout=_GUARD_SECONDS)
+        alarm.clear()
+        before = guardian.withheld
+        made = await asyncio.to_thread(guardian.tick)
+        if made or guardian.withheld != before:
+            look.set()
+        await asyncio.sleep(_GUARD_PAUSE_SECONDS)
+
+
+async def _tidy(management: Management) -> None:
+    """Brings reports to the disk, and forgets nodes that are gone."""
+    while True:
+        try:
+            await asyncio.to_thread(management.fleet.flush)
+            management.fleet.forget()
+        except StateError as error:
+            logger.warning("the reports are not kept as they should be: %s", error)
+        await asyncio.sleep(_TIDY_SECONDS)
 
 
 async def _sweep(listeners: Iterable[Listener], *, seconds: float) -> None:

@@ -72,22 +72,29 @@ def start(keys: KeyFolder, *, policy: Policy, now: datetime) -> dict[str, bytes]
 
 
 def seal(
-    published: Mapping[str, bytes], known: Mapping[str, bytes], *, keys: KeyFolder, policy: Policy, now: datetime
+    published: Mapping[str, bytes],
+    known: Mapping[str, bytes],
+    *,
+    keys: KeyFolder,
+    policy: Policy,
+    now: datetime,
+    skipped: int = 0,
 ) -> dict[str, bytes]:
     """Metadata that vouches for exactly the files ``published``, and those files by their checksum; paths to contents.
 
-    ``known`` is the metadata so far, by file name. Raises ``StateError`` naming the role whose keys are missing.
+    ``known`` is the metadata so far, by file name; of ``skipped`` versions behind them, nodes may have seen some: those
+    of a folder that was restored from a backup. Raises ``StateError`` naming the role whose keys are missing.
     """
     root = newest_root(known)
-    targets = _next_targets(published, known, root=root, policy=policy, now=now)
+    targets = _next_targets(published, known, root=root, policy=policy, now=now, skipped=skipped)
     fresh = {name: data for name, data in known.items() if name.endswith(".root.json")}
     name = f"{targets.signed.version}.targets.json"
     fresh[name] = _kept_or_signed(targets, "targets", known.get(name), root=root, keys=keys)
-    snapshot = _next_snapshot(known, targets.signed.version, root=root, policy=policy, now=now)
+    snapshot = _next_snapshot(known, targets.signed.version, root=root, policy=policy, now=now, skipped=skipped)
     name = f"{snapshot.signed.version}.snapshot.json"
     fresh[name] = _kept_or_signed(snapshot, "snapshot", known.get(name), root=root, keys=keys)
     timestamp = Timestamp(
-        version=_version(known.get("timestamp.json")) + 1,
+        version=_version(known.get("timestamp.json")) + 1 + skipped,
         expires=_expiry("timestamp", policy=policy, now=now),
         snapshot_meta=MetaFile(version=snapshot.signed.version),
     )
@@ -152,30 +159,36 @@ def expiries(known: Mapping[str, bytes]) -> dict[str, datetime]:
 
 
 def _next_targets(
-    published: Mapping[str, bytes], known: Mapping[str, bytes], *, root: Root, policy: Policy, now: datetime
+    published: Mapping[str, bytes],
+    known: Mapping[str, bytes],
+    *,
+    root: Root,
+    policy: Policy,
+    now: datetime,
+    skipped: int,
 ) -> Metadata[Targets]:
     wanted = {path: TargetFile.from_data(path, data, ["sha256"]) for path, data in sorted(published.items())}
     version = _newest(known, "targets")
-    if version:
+    if version and not skipped:
         last: Metadata[Targets] = Metadata.from_bytes(known[f"{version}.targets.json"])
         if last.signed.targets == wanted and _is_fresh(last, "targets", root=root, policy=policy, now=now):
             return last
     expires = _expiry("targets", policy=policy, now=now)
-    return Metadata(Targets(version=version + 1, expires=expires, targets=wanted))
+    return Metadata(Targets(version=version + 1 + skipped, expires=expires, targets=wanted))
 
 
 def _next_snapshot(
-    known: Mapping[str, bytes], targets: int, *, root: Root, policy: Policy, now: datetime
+    known: Mapping[str, bytes], targets: int, *, root: Root, policy: Policy, now: datetime, skipped: int
 ) -> Metadata[Snapshot]:
     version = _newest(known, "snapshot")
-    if version:
+    if version and not skipped:
         last: Metadata[Snapshot] = Metadata.from_bytes(known[f"{version}.snapshot.json"])
         is_same = last.signed.meta["targets.json"].version == targets
         if is_same and _is_fresh(last, "snapshot", root=root, policy=policy, now=now):
             return last
     expires = _expiry("snapshot", policy=policy, now=now)
     meta = {"targets.json": MetaFile(version=targets)}
-    return Metadata(Snapshot(version=version + 1, expires=expires, meta=meta))
+    return Metadata(Snapshot(version=version + 1 + skipped, expires=expires, meta=meta))
 
 
 def _is_fresh(metadata: Metadata[S], role: str, *, root: Root, policy: Policy, now: datetime) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from nestos.base.errors import InputError, StateError
 from nestos.updates import publication
 from nestos.updates.answers import Answers, Metadata
 from nestos.wire import releases
+from nestos.wire.releases import Halt, Marks
 
 Stamp = tuple[tuple[str, int, int], ...]
 """Files with their time and size: another stamp, other files."""
@@ -29,9 +32,10 @@ def stamp(folder: Path) -> Stamp:
     return tuple(found)
 
 
-def load(folder: Path) -> Answers:
+def load(folder: Path, *, withheld: Mapping[tuple[str, str], str] | None = None) -> Answers:
     """Answers for every stream that has both an index and update metadata.
 
+    ``withheld``: releases, by stream and version, that are offered to nobody whatever the metadata say, and why.
     Raises ``InputError`` if any of them cannot be used, ``StateError`` where there is no stream at all: then whoever
     asks keeps the answers it has.
     """
@@ -46,9 +50,14 @@ def load(folder: Path) -> Answers:
         updates = releases.parse_updates(path.read_bytes(), source=str(path))
         if updates.stream != name:
             raise InputError(f'{path} is of the stream "{updates.stream}"')
+        held = tuple(
+            Marks(version=version, halted=Halt(reason=reason))
+            for (stream, version), reason in (withheld or {}).items()
+            if stream == name
+        )
         streams[name] = Metadata(
             index=releases.parse_index(index, source=publication.index_path(name)),
-            updates=updates,
+            updates=replace(updates, releases=(*updates.releases, *held)),
         )
     if not streams and not (real / "metadata").is_dir():
         raise StateError(

@@ -93,6 +93,14 @@ class Fields:
         elif isinstance(value, list):
             yield from enumerate(value)
 
+    def each_text(self, name: str) -> Iterator[str]:
+        """The texts of the list ``name``; without it, none."""
+        for index, item in self.items(name, is_needed=False):
+            if isinstance(item, str):
+                yield item
+            else:
+                self.error("must be a text", name, index)
+
     def as_is(self) -> dict[str, object]:
         """All members, unread."""
         return dict(self._members)

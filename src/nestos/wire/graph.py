@@ -28,6 +28,12 @@ START_EPOCH = f"{_PREFIX}.updates.start_epoch"
 START_VALUE = f"{_PREFIX}.updates.start_value"
 DURATION_MINUTES = f"{_PREFIX}.updates.duration_minutes"
 
+# Ours: the original has no word for a release that was stopped.
+HALTED = "org.nestos.updates.halted"
+HALTED_REASON = "org.nestos.updates.halted_reason"
+BACK_TO = "org.nestos.updates.back_to"
+"""Of a halted release: the version to which nodes that run it are led back."""
+
 CHECKSUM_SCHEME = "checksum"
 OCI_SCHEME = "oci"
 

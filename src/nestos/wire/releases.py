@@ -66,6 +66,17 @@ class Rollout:
     """From 0.0 to 1.0 in spite of its name: the share of nodes that gets it at the start; none: 0.0."""
     duration_minutes: int | None = None
     """From the start to every node; none: the share stays what it was at the start."""
+    groups: tuple[str, ...] = ()
+    """Ours: groups of nodes that may take the release whatever their wariness. Other servers pass it over."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Halt:
+    """Ours: a release that was stopped. No node is led to it, however little wary."""
+
+    reason: str
+    back_to: str = ""
+    """The version to which nodes that run it are led back; empty: they stay until a newer release."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +87,7 @@ class Marks:
     barrier: str | None = None
     deadend: str | None = None
     rollout: Rollout | None = None
+    halted: Halt | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +108,7 @@ class UpdateMetadata:
                 barrier=before.barrier if entry.barrier is None else entry.barrier,
                 deadend=before.deadend if entry.deadend is None else entry.deadend,
                 rollout=entry.rollout or before.rollout,
+                halted=entry.halted or before.halted,
             )
         return found
 
@@ -192,7 +205,19 @@ def _marks(entry: Fields) -> Marks:
         barrier=_reason(marks, "barrier"),
         deadend=_reason(marks, "deadend"),
         rollout=read_rollout(marks, "rollout"),
+        halted=read_halt(marks, "halted"),
     )
+
+
+def read_halt(marks: Fields, name: str) -> Halt | None:
+    """The halt that is the member ``name``, or none."""
+    halt = marks.optional(name)
+    return Halt(reason=halt.text("reason"), back_to=halt.text("back_to", default="")) if halt else None
+
+
+def halt_document(halt: Halt) -> dict[str, str]:
+    """The halt as a JSON value."""
+    return {"reason": halt.reason} | ({"back_to": halt.back_to} if halt.back_to else {})
 
 
 def read_rollout(marks: Fields, name: str) -> Rollout | None:
@@ -204,15 +229,17 @@ def read_rollout(marks: Fields, name: str) -> Rollout | None:
         start_epoch=rollout.signed("start_epoch"),
         start_percentage=rollout.share("start_percentage"),
         duration_minutes=rollout.unsigned("duration_minutes"),
+        groups=tuple(rollout.each_text("groups")),
     )
 
 
 def rollout_document(rollout: Rollout) -> dict[str, object]:
     """The rollout as a JSON value."""
-    document = {
+    document: dict[str, object] = {
         "start_epoch": rollout.start_epoch,
         "start_percentage": rollout.start_percentage,
         "duration_minutes": rollout.duration_minutes,
+        "groups": list(rollout.groups) or None,
     }
     return {name: value for name, value in document.items() if value is not None}
 
@@ -241,4 +268,6 @@ def _marks_document(marks: Marks) -> dict[str, object]:
     for name, reason in (("barrier", marks.barrier), ("deadend", marks.deadend)):
         if reason is not None:
             document[name] = {"reason": reason}
+    if marks.halted is not None:
+        document["halted"] = halt_document(marks.halted)
     return document

@@ -1,36 +1,29 @@
-"""A fleet in virtual time against the server's own handlers, over a release folder that is changed meanwhile."""
+"""What is kept of reports, and what is made of it, in a real SQLite file."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from nestos.updates import model
-from nestos.updates.counting import Requests
-from nestos.updates.folder import Change, ReleaseFolder, Settings
-from nestos.updates.http import Request
-from nestos.updates.model import Build, Stream
-from nestos.updates.service import GraphHandler, State
-from nestos.wire import graph
+from nestos.base.errors import VerificationError
+from nestos.updates.fleet import Fleet
+from nestos.updates.guard import Tally
+from nestos.wire import report
+from nestos.wire.report import Outcome, Report
 
-NODES = 1000
-HOUR = 3600.0
-
-
-def commit(version: str) -> str:
-    return hashlib.sha256(version.encode()).hexdigest()
+START = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SECRET, OTHER_SECRET = "a" * 64, "b" * 64
 
 
 @dataclass
 class FixedClock:
     """Time that moves only by hand."""
 
-    moment: datetime = field(default_factory=lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))
+    moment: datetime = field(default_factory=lambda: START)
 
     def now(self) -> datetime:
         return self.moment
@@ -42,125 +35,143 @@ class FixedClock:
         self.moment += timedelta(seconds=seconds)
 
 
-def seal(published: Mapping[str, bytes], known: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {f"metadata/{name}": data for name, data in known.items()}
+def told(
+    node: int = 1, outcome: Outcome = Outcome.UPDATED, *, to: str = "2", minutes: int = 0, group: str = "g"
+) -> Report:
+    return Report(
+        node=f"{node:032x}",
+        group=group,
+        basearch="x86_64",
+        stream="stable",
+        before="1",
+        after=to,
+        outcome=outcome,
+        reason="" if outcome is Outcome.UPDATED else "it hung",
+        time=START + timedelta(minutes=minutes),
+    )
 
 
-class Fleet:
-    """Nodes that ask, each in its turn, and take the newest release that they are led to."""
-
-    def __init__(self, path: Path) -> None:
-        self.clock = FixedClock()
-        self.folder = ReleaseFolder(path, clock=self.clock)
-        self.folder.init(
-            Settings(base_url="https://a"), metadata={"1.root.json": b"{}"}, change=Change(who="a", action="init")
-        )
-        self.change(lambda held: self.published(held, "1"))
-        self.state = State(self.folder.public, clock=self.clock)
-        self.handler = GraphHandler(self.state, Requests(), clock=self.clock)
-        self.state.refresh()
-        self.runs = {hashlib.md5(b"%d" % number).hexdigest(): ["1"] for number in range(NODES)}
-
-    @property
-    def now(self) -> int:
-        return int(self.clock.now().timestamp())
-
-    def change(self, edit: Callable[[Stream], Stream]) -> None:
-        self.folder.change(Change(who="a", action="x"), seal=seal, name="stable", edit=edit)
-
-    def published(self, held: Stream, version: str) -> Stream:
-        held = model.create(held, version, {"x86_64": Build(commit=commit(version))}, now=self.now)
-        return model.publish(held, version, now=self.now)
-
-    def hand_out(self, version: str, *, hours: int) -> None:
-        self.change(lambda held: self.published(held, version))
-        self.change(lambda held: model.rollout(held, version, now=self.now, duration_minutes=hours * 60))
-
-    def passes(self, hours: float) -> None:
-        """Time goes by, then everybody asks."""
-        self.clock.sleep(hours * HOUR)
-        self.state.refresh()
-        for node_id, history in self.runs.items():
-            self._ask(node_id, history)
-
-    def _ask(self, node_id: str, history: list[str]) -> None:
-        query = f"basearch=x86_64&stream=stable&os_checksum={commit(history[-1])}&node_uuid={node_id}"
-        answer = self.handler(Request(method="GET", path="/v1/graph", query=query, takes_gzip=False))
-        seen = graph.parse(answer.partition(b"\r\n\r\n")[2], source="answer")
-        booted = [node.payload for node in seen.nodes].index(commit(history[-1]))
-        targets = [target for source, target in seen.edges if source == booted]
-        if targets:
-            history.append(seen.nodes[max(targets)].version)
-
-    def share(self, version: str) -> float:
-        """Of nodes that run it now."""
-        return sum(history[-1] == version for history in self.runs.values()) / NODES
-
-    def ever(self, version: str) -> float:
-        """Of nodes that ever ran it."""
-        return sum(version in history for history in self.runs.values()) / NODES
+def say(fleet: Fleet, said: Report, *, secret: str = SECRET, shows_secret: bool = True) -> int:
+    """The status that the node sees; 200 where the report was taken."""
+    envelope = replace(report.sealed(said, secret=secret), secret=secret if shows_secret else "")
+    refused = fleet.take(said, envelope=envelope)
+    return refused.status if refused else 200
 
 
 @pytest.fixture
-def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
-    monkeypatch.setattr("os.fsync", lambda _: None)
-    return Fleet(tmp_path / "releases")
+def clock() -> FixedClock:
+    return FixedClock()
 
 
-def test_a_fleet_takes_a_release_as_fast_as_its_rollout_and_whole_in_the_end(fleet: Fleet) -> None:
-    fleet.hand_out("2", hours=40)
-    shares = []
-    for _ in range(4):
-        fleet.passes(10)
-        shares.append(fleet.share("2"))
-
-    assert shares == [pytest.approx(expected, abs=0.06) for expected in (0.25, 0.5, 0.75, 1.0)]
-    assert shares[-1] == 1.0
+@pytest.fixture
+def fleet(tmp_path: Path, clock: FixedClock) -> Iterator[Fleet]:
+    made = Fleet(tmp_path / "fleet.sqlite", clock=clock)
+    yield made
+    made.close()
 
 
-def test_a_paused_rollout_reaches_nobody_more(fleet: Fleet) -> None:
-    fleet.hand_out("2", hours=40)
-    fleet.passes(10)
-    reached = fleet.share("2")
-    fleet.change(lambda held: model.pause(held, "2", now=fleet.now))
-    fleet.passes(500)
-    assert fleet.share("2") == reached
-
-    fleet.change(lambda held: model.resume(held, "2", now=fleet.now))
-    fleet.passes(30)
-    assert fleet.share("2") == 1.0
+def tally(fleet: Fleet, *, since: int = 0) -> Tally:
+    return fleet.tally("stable", "2", canaries=("canary",), since=since)
 
 
-def test_a_bad_release_taken_back_reaches_nobody_more_and_those_that_have_it_are_led_on(fleet: Fleet) -> None:
-    fleet.hand_out("2", hours=40)
-    fleet.passes(4)
-    reached = fleet.ever("2")
-    assert 0.04 < reached < 0.16
-
-    fleet.change(lambda held: model.withdraw(held, "2", reason="loses the network"))
-    fleet.passes(100)
-    assert fleet.ever("2") == reached
-
-    fleet.hand_out("3", hours=0)
-    fleet.passes(0.1)
-    assert fleet.share("3") == 1.0
-    assert fleet.ever("2") == reached
+def test_the_first_report_brings_the_secret_and_later_ones_need_none(fleet: Fleet) -> None:
+    assert say(fleet, told(), shows_secret=False) == 401
+    assert say(fleet, told()) == 200
+    assert say(fleet, told(to="3", minutes=1), shows_secret=False) == 200
 
 
-def test_every_node_goes_through_a_barrier(fleet: Fleet) -> None:
-    fleet.hand_out("2", hours=0)
-    fleet.change(lambda held: model.barrier(held, "2", reason="keys", now=0))
-    fleet.hand_out("3", hours=0)
-    fleet.passes(1)
-    assert fleet.share("2") == 1.0
+@pytest.mark.parametrize("shows_secret", [True, False])
+def test_nobody_speaks_for_a_node_that_has_spoken(fleet: Fleet, shows_secret: bool) -> None:
+    say(fleet, told())
 
-    fleet.passes(1)
-    assert {tuple(history) for history in fleet.runs.values()} == {("1", "2", "3")}
+    with pytest.raises(VerificationError):
+        say(fleet, told(outcome=Outcome.FAILED, minutes=1), secret=OTHER_SECRET, shows_secret=shows_secret)
+    assert tally(fleet).failed == 0
 
 
-def test_nodes_on_a_dead_end_stay_there(fleet: Fleet) -> None:
-    fleet.change(lambda held: model.deadend(held, "1", reason="no way on"))
-    fleet.hand_out("2", hours=0)
-    fleet.passes(1)
+def test_outcomes_are_counted_by_node_once_and_canaries_apart(fleet: Fleet) -> None:
+    for _ in range(2):
+        say(fleet, told(1))
+        say(fleet, told(2, Outcome.ROLLED_BACK))
+        say(fleet, told(3, Outcome.FAILED, group="canary"))
+        say(fleet, told(4, group="canary"))
+    say(fleet, told(5, to="3"))
 
-    assert fleet.share("1") == 1.0
+    assert tally(fleet) == Tally(good=2, failed=2, known=5, good_canaries=1, failed_canaries=1, known_canaries=2)
+    assert fleet.versions("stable") == {"1": 2, "2": 2, "3": 1}
+    assert fleet.outcomes("stable") == {"2": (2, 2), "3": (1, 0)}
+
+
+def test_a_node_that_fails_and_then_takes_the_release_is_well(fleet: Fleet) -> None:
+    say(fleet, told(outcome=Outcome.ROLLED_BACK))
+    say(fleet, told(minutes=5))
+
+    assert (tally(fleet).good, tally(fleet).failed) == (1, 0)
+
+
+def test_an_older_report_that_comes_late_or_is_played_back_changes_nothing(fleet: Fleet) -> None:
+    say(fleet, told(minutes=5))
+    say(fleet, told(outcome=Outcome.ROLLED_BACK, minutes=4))
+
+    assert (tally(fleet).good, tally(fleet).failed) == (1, 0)
+    assert fleet.versions("stable") == {"2": 1}
+
+
+def test_failures_before_a_person_let_the_release_go_on_do_not_count(fleet: Fleet, clock: FixedClock) -> None:
+    say(fleet, told(1))
+    say(fleet, told(2, Outcome.FAILED))
+    clock.sleep(60)
+    say(fleet, told(3, Outcome.FAILED, minutes=1))
+
+    seen = tally(fleet, since=int(clock.now().timestamp()))
+    assert (seen.good, seen.failed) == (1, 1)
+
+
+def test_failures_are_told_with_their_reason_the_newest_first(fleet: Fleet, clock: FixedClock) -> None:
+    say(fleet, told(1, Outcome.FAILED))
+    clock.sleep(60)
+    say(fleet, told(2, Outcome.ROLLED_BACK, minutes=1))
+    say(fleet, told(3))
+
+    found = [(one.node[-1], one.version, one.outcome, one.reason) for one in fleet.failures("stable")]
+    assert found == [("2", "2", "rolled-back", "it hung"), ("1", "2", "failed", "it hung")]
+    assert len(fleet.failures("stable", limit=1)) == 1
+    assert fleet.failures("stable", "3") == []
+
+
+def test_a_node_keeps_its_five_newest_outcomes(fleet: Fleet) -> None:
+    for number in range(8):
+        say(fleet, told(to=f"v{number}", minutes=number))
+
+    assert sorted(fleet.outcomes("stable")) == ["v3", "v4", "v5", "v6", "v7"]
+
+
+def test_when_there_is_no_room_known_nodes_still_report(tmp_path: Path, clock: FixedClock) -> None:
+    fleet = Fleet(tmp_path / "small.sqlite", clock=clock, most_nodes=2)
+
+    assert [say(fleet, told(node)) for node in (1, 2, 3)] == [200, 200, 503]
+    assert say(fleet, told(1, to="3", minutes=1)) == 200
+    fleet.close()
+
+
+def test_nodes_that_were_silent_for_half_a_year_are_forgotten(fleet: Fleet, clock: FixedClock) -> None:
+    say(fleet, told(1))
+    clock.sleep(181 * 86_400)
+    say(fleet, told(2))
+
+    assert (fleet.forget(), fleet.forget()) == (1, 0)
+    assert fleet.versions("stable") == {"2": 1}
+    assert say(fleet, told(1), shows_secret=False) == 401
+
+
+def test_what_was_taken_is_there_for_the_next_process_and_in_a_copy(fleet: Fleet, tmp_path: Path) -> None:
+    say(fleet, told(1))
+    fleet.flush()
+    fleet.copy(tmp_path / "copy.sqlite")
+    say(fleet, told(2))
+
+    for path, known in ((tmp_path / "fleet.sqlite", 2), (tmp_path / "copy.sqlite", 1)):
+        other = Fleet(path, clock=FixedClock())
+        assert tally(other).known == known
+        other.close()
+    assert (tmp_path / "copy.sqlite").stat().st_mode & 0o777 == 0o600

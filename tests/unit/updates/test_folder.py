@@ -251,7 +251,7 @@ def test_the_name_of_a_stream_leads_nowhere_else(tmp_path: Path) -> None:
 
 def test_a_state_of_a_newer_program_is_refused() -> None:
     with pytest.raises(StateError, match="newer program"):
-        publication.parse_state('{"format": 2, "stream": "a", "releases": []}', source="a.json")
+        publication.parse_state('{"format": 3, "stream": "a", "releases": []}', source="a.json")
 
 
 @pytest.mark.parametrize("damage", [b"\0\0\0\0", b"{}", b"[1]", b"[" * 90_000], ids=["zeros", "empty", "list", "deep"])

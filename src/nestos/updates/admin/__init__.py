@@ -1,0 +1,1 @@
+"""How operators steer releases from elsewhere: an API for programs and a page for people."""
