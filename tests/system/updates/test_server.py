@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from nestos.base.errors import VerificationError
 from nestos.trust import releases
 from nestos.trust.releases import Settings
 from nestos.wire.report import Outcome
@@ -95,7 +96,7 @@ def test_without_recovering_nodes_would_refuse_what_was_restored(folder: Path, t
     release(folder, "rollout", "stable", "2", "--hours=0")
     seen(folder, trust)
 
-    with pytest.raises(releases.VerificationError):
+    with pytest.raises(VerificationError):
         seen(backup, trust)
 
 
