@@ -7,7 +7,7 @@ import pytest
 
 from nestos.base.errors import CommandError, InputError
 from nestos.base.log import Progress
-from nestos.compose import initramfs, tree
+from nestos.compose import tree
 from nestos.compose.keys import SigningKey
 from nestos.compose.tree import add_files, run_scripts
 from nestos.host import process
