@@ -34,6 +34,13 @@ _NODE_CODE = (
     "cli/agent.py",
     "cli/agent_staging.py",
     "cli/node.py",
+    "cli/node_answers.py",
+    "cli/node_boot.py",
+    "cli/node_kernel.py",
+    "cli/node_packages.py",
+    "cli/node_status.py",
+    "cli/node_update.py",
+    "cli/rpm_ostree.py",
     "cli/ignition.py",
     "cli/ignition_kargs_helper.py",
     "cli/ignition_validate.py",
@@ -46,6 +53,7 @@ _COMMANDS = {
     "ignition-kargs-helper": "nestos.cli.ignition_kargs_helper",
     "ignition-rmcfg": "nestos.cli.ignition",
     "ignition-validate": "nestos.cli.ignition_validate",
+    "rpm-ostree": "nestos.cli.rpm_ostree",
 }
 # Folder below dist -> folder in the tree.
 _DIST = {

@@ -40,6 +40,8 @@ def settle(tree: Path) -> list[str]:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(source, target)
     tidy_database(tree)
+    for name in _DROPPED:
+        _remove(var / name)
     lines, dropped = describe(var, etc=tree / "etc")
     conf = tree / "usr/lib/tmpfiles.d/nestos-packages.conf"
     conf.parent.mkdir(parents=True, exist_ok=True)
@@ -68,10 +70,8 @@ def _table(file: Path) -> dict[int, str]:
 def describe(var: Path, *, etc: Path) -> tuple[list[str], list[str]]:
     """Lines of tmpfiles.d(5) for the folders and links of ``var``, and the paths of its files, which are lost.
 
-    Names of owners are those of the account files in ``etc``. Caches and logs are removed from ``var`` before.
+    Names of owners are those of the account files in ``etc``.
     """
-    for name in _DROPPED:
-        _remove(var / name)
     users, groups = _table(etc / "passwd"), _table(etc / "group")
     lines: list[str] = []
     dropped: list[str] = []

@@ -1,7 +1,7 @@
 """What a node's administrator asked for besides the release, and what came of it. Standard library only.
 
-``Origin`` is the wish: it is carried from slot to slot and applied again to every new base. ``Layers`` is the outcome on
-one base. Both stand in ``deployment.json`` and in the metadata of the local commit. Versions of a program older than
+``Origin`` is the wish: it is carried from slot to slot and applied again to every new base. ``Layers`` is the outcome
+on one base. Both stand in ``deployment.json`` and in the metadata of the local commit. Versions of a program older than
 the file keep what they do not know (``unknown``), so that going back to an old release loses no wish.
 """
 
@@ -241,8 +241,9 @@ def _files(fields: Mapping[str, Any], name: str, *, source: str) -> tuple[Packag
         raise StateError(f'{source}: "{name}" is not a list')
     found = []
     for entry in entries:
-        words = {key: _mapping(entry, source=f"{source}: {name}").get(key) for key in _FILE_FIELDS}
-        if not all(isinstance(word, str) for word in words.values()):
+        given = _mapping(entry, source=f"{source}: {name}")
+        words = {key: str(given[key]) for key in _FILE_FIELDS if isinstance(given.get(key), str)}
+        if len(words) < len(_FILE_FIELDS):
             raise StateError(f'{source}: "{name}" has an entry without {", ".join(_FILE_FIELDS)}')
         found.append(PackageFile(**words))
     return tuple(found)

@@ -259,7 +259,7 @@ class AptBackend:
 def digest(file: Path) -> str:
     """The file's sha256, hexadecimal."""
     with file.open("rb") as stream:
-        return hashlib.filedigest(stream, "sha256").hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def file_key(file: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from nestos.base.errors import CommandError, InputError, VerificationError
 from nestos.base.paths import Root
@@ -23,9 +24,12 @@ from nestos.host.process import Completed, Runner
 
 _DATABASE = "usr/lib/sysimage/dpkg"
 _URI_LINE = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+\.deb) (?P<size>\d+) SHA256:(?P<digest>[0-9a-f]{64})$", re.M)
-_PLAN_LINE = re.compile(r"^(?P<what>Inst|Remv|Purg) (?P<name>[^ :]+)\S*(?: \[(?P<old>[^]]+)])?(?: \((?P<new>\S+) )?", re.M)
+_PLAN_LINE = re.compile(
+    r"^(?P<what>Inst|Remv|Purg) (?P<name>[^ :]+)\S*(?: \[(?P<old>[^]]+)])?(?: \((?P<new>\S+) )?", re.M
+)
 _LINES_SHOWN = 20
 _INSTALL_SECONDS = 3600.0
+_INSIDE_SCRIPT = 'mkdir -p /tmp/lists/partial /tmp/cache/archives/partial && exec "$@"'
 _QUIET = {"DEBIAN_FRONTEND": "noninteractive", "DEBCONF_NONINTERACTIVE_SEEN": "true", "SYSTEMD_OFFLINE": "1"}
 
 
@@ -93,38 +97,37 @@ class AptLayers:
         changes = [_change(match) for match in _PLAN_LINE.finditer(simulated)]
         _refuse_unasked(changes, wish)
         packages = [_package(match) for match in _URI_LINE.finditer(listed)]
-        return Solution(wish=wish, changes=tuple(changes), packages=tuple(sorted(packages, key=lambda p: p.name)))
+        return Solution(
+            tree=tree, wish=wish, changes=tuple(changes), packages=tuple(sorted(packages, key=lambda p: p.name))
+        )
 
     def fetch(self, solution: Solution, *, allow_unsigned: bool) -> tuple[Path, ...]:
         """Downloads what the pool lacks; half a file is gone on with."""
         self._pool.mkdir(parents=True, exist_ok=True)
         (self._pool / "partial").mkdir(exist_ok=True)
-        files = {self._pool / Path(package.uri).name: package for package in solution.packages}
-        missing = [f"{p.name}={p.version}" for file, p in files.items() if not _is_whole(file, p)]
-        if missing:
-            line = ["apt-get", "download", *missing]
-            if allow_unsigned:
-                line.append("--allow-unauthenticated")
+        files = {self._place(package): package for package in solution.packages}
+        if not all(_is_whole(file, package) for file, package in files.items()):
+            line = self._install_line(solution.tree, solution.wish, allow_unsigned=allow_unsigned)
             try:
-                self._apt(line, cwd=self._pool)
+                self._apt([*line, "--download-only", f"-oDir::Cache::archives={self._pool}/"])
             except CommandError as error:
                 raise apt_failures.unfetched(error) from error
         for file, package in files.items():
             if not _is_whole(file, package):
-                file.unlink(missing_ok=True)
+                (self._pool / file.name).unlink(missing_ok=True)
                 raise VerificationError(f"{package.name} {package.version} is not what the index says")
         return (*files, *solution.wish.files, *solution.wish.replacements)
 
     def apply(self, solution: Solution, files: Sequence[Path], *, inside: Runner) -> None:
         """Runs apt inside on the files alone: it knows the order that dependencies and triggers need."""
-        line = ["apt-get", "install", "--yes", "--no-install-recommends", "--allow-downgrades"]
+        line = ["sh", "-c", _INSIDE_SCRIPT, "layers"]
+        line += ["apt-get", "install", "--yes", "--no-install-recommends", "--allow-downgrades"]
         line += ["--allow-unauthenticated"]  # the files were checked when they were fetched
         line += ["-oDir::Etc::sourcelist=/dev/null", "-oDir::Etc::sourceparts=/dev/null"]
         line += ["-oDir::State::lists=/tmp/lists", "-oDir::Cache=/tmp/cache", "-oAPT::Sandbox::User=root"]
         line += ["-oDpkg::Use-Pty=0", "-oDpkg::Options::=--force-confold", "-oDpkg::Options::=--force-unsafe-io"]
         line += [str(file) for file in files]
         line += [f"{name}-" for name in solution.wish.removals]
-        inside(["mkdir", "--parents", "/tmp/lists/partial", "/tmp/cache/archives/partial"])
         try:
             inside(line, environment=_QUIET, timeout_seconds=_INSTALL_SECONDS)
         except CommandError as error:
@@ -156,6 +159,11 @@ class AptLayers:
         line += [*wish.packages, *(str(file) for file in (*wish.files, *wish.replacements))]
         return [*line, *(f"{name}-" for name in wish.removals)]
 
+    def _place(self, package: Package) -> Path:
+        """Where its file is when it was fetched: apt does not copy what a source has on this very machine."""
+        address = urlsplit(package.uri)
+        return Path(unquote(address.path)) if address.scheme == "file" else self._pool / Path(address.path).name
+
     def _pin(self, own: dict[str, str], wish: Wish) -> None:
         free = {self.inspect(file).name for file in wish.replacements} | set(wish.removals)
         pins = [
@@ -171,7 +179,7 @@ class AptLayers:
         (self._work / "preferences").touch()
         (self._work / "defaults.conf").write_text('APT::Install-Recommends "false";\nAcquire::Languages "none";\n')
 
-    def _apt(self, command: Sequence[str], *, cwd: Path | None = None) -> Completed:
+    def _apt(self, command: Sequence[str]) -> Completed:
         """Runs apt; an error carries both streams, because apt explains itself on the one and fails on the other."""
         etc = self._root.join("/etc/apt")
         settings = {
@@ -189,7 +197,7 @@ class AptLayers:
         # What a node's own settings may change stands in a file that apt reads before them.
         environment = {"APT_CONFIG": f"{self._work}/defaults.conf", **_QUIET}
         line = [*command[:2], *(f"-o{name}={value}" for name, value in settings.items()), *command[2:]]
-        done = self._run(line, environment=environment, cwd=cwd, accepted=(0, 100))
+        done = self._run(line, environment=environment, accepted=(0, 100))
         if done.returncode != 0:
             raise CommandError(
                 f"exit status {done.returncode} from: {' '.join(command[:2])} ...\n{done.stderr.strip()}",

@@ -7,8 +7,8 @@ is the Debian one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -43,6 +43,7 @@ class Change:
 class Solution:
     """What the solver decided: every change, and the package files it takes from the sources."""
 
+    tree: Path
     wish: Wish
     changes: tuple[Change, ...]
     packages: tuple[Package, ...] = ()
@@ -61,16 +62,8 @@ class Found:
     summary: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Folders:
-    """Where a backend keeps what it fetches: ``work`` for indexes, ``pool`` for package files."""
-
-    work: Path
-    pool: Path
-
-
 class LayeringBackend(Protocol):
-    """One package family. Folders of ``Wish.files`` and the pool are visible inside the sandbox at their own paths."""
+    """One package family."""
 
     name: str
 
@@ -93,20 +86,10 @@ class LayeringBackend(Protocol):
         """Brings the package files into the pool, checked by digest, and returns their paths."""
 
     def apply(self, solution: Solution, files: Sequence[Path], *, inside: Runner) -> None:
-        """Installs the files and removes what goes, with the programs of the tree. No network is needed."""
+        """Installs ``files`` (paths inside) and removes what goes, with the tree's programs, without network."""
 
     def search(self, words: Sequence[str], *, names_only: bool) -> list[Found]:
         """Packages of the sources that have every word in name or summary."""
 
     def forget(self, *, files: bool, indexes: bool) -> None:
         """Removes what was fetched."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """How the packages of two trees differ. Each is name to version, or to (old, new)."""
-
-    added: Mapping[str, str] = field(default_factory=dict)
-    removed: Mapping[str, str] = field(default_factory=dict)
-    upgraded: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    downgraded: Mapping[str, tuple[str, str]] = field(default_factory=dict)

@@ -27,11 +27,13 @@ _CAPABILITIES = (
 _OPTIONS = "lowerdir={lower},upperdir={upper},workdir={work},redirect_dir=off,index=off,metacopy=off"
 _SCRIPT = 'mount -t overlay overlay -o "$1" "$2" && shift 2 && exec "$@"'
 _OVERLAY_XATTRS = "trusted.overlay."
+# Where the links of a release lead, and what scripts take for granted.
+_SKELETON = ("cache", "log", "tmp", "spool", "opt", "home", "srv", "mnt", "roothome", "usrlocal")
 # Services are started by a node's boot, never by a script that runs while a slot is being made.
 _NO_SERVICES = ("usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")
 
 
-class LayeringSandbox:
+class OverlaySandbox:
     """A ``Runner`` inside ``tree``, whose changes are kept in ``work`` until ``fold`` puts them into the tree.
 
     ``var_places`` maps folders below /var to their places in the tree, as the package database; ``visible`` are files
@@ -63,7 +65,7 @@ class LayeringSandbox:
             if not (tree / place).is_dir():
                 (tree / place).mkdir(parents=True)
                 self._made.append(tree / place)
-        for name in ("cache", "log", "tmp", "spool", "opt", "home", "srv", "mnt", "roothome", "usrlocal"):
+        for name in _SKELETON:
             (self.var / name).mkdir(exist_ok=True)
         policy = self._upper / _NO_SERVICES[0]
         self._in_upper(Path(_NO_SERVICES[0]).parent)
@@ -75,7 +77,7 @@ class LayeringSandbox:
         environment = {"PATH": _PATH, "HOME": "/root", "TMPDIR": "/tmp"} | dict(options.get("environment") or {})
         inside: RunOptions = {**options, "environment": environment, "cwd": None}
         mount = _OPTIONS.format(lower=self._tree, upper=self._upper, work=self._overlay_work)
-        outer = ["unshare", "--mount", "--propagation=private", "sh", "-c", _SCRIPT, "layering", mount]
+        outer = ["unshare", "--mount", "--propagation=private", "sh", "-c", _SCRIPT, "overlay-sandbox", mount]
         return self._runner([*outer, os.fspath(self._merged), *self._bubblewrap(), "--", *command], **inside)
 
     def _bubblewrap(self) -> list[str]:
@@ -104,12 +106,18 @@ class LayeringSandbox:
         for place in self._made:
             if place.is_dir() and not any(place.iterdir()):
                 place.rmdir()
-        for name in sorted(self._places, reverse=True):
-            (self.var / name).rmdir()
         for folder in (self._upper, self._overlay_work):
             shutil.rmtree(folder)
             folder.mkdir()
         return changed
+
+    def leave_var(self) -> Path:
+        """The private ``/var`` with nothing but what was made in it. Nothing can be run inside any more."""
+        for name in (*self._places, *_SKELETON):
+            place = self.var / name
+            if place.is_dir() and not any(place.iterdir()):
+                place.rmdir()
+        return self.var
 
     def _in_upper(self, folder: Path) -> None:
         """Makes ``folder`` in the upper layer with the attributes of the tree's, which it stands in for."""
