@@ -15,7 +15,6 @@ UNCHANGED = 77
 
 _NO_UPGRADE = "No upgrade available."
 
-Subparsers = argparse._SubParsersAction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +103,8 @@ def staged(node: Node, taken: Taken, options: argparse.Namespace) -> int:
 def tell_layers(layers: Layers) -> None:
     """One line per package, in the words of rpm-ostree."""
     rows = (
-        ("Added", {name: version for name, version in layers.added.items()}),
-        ("Removed", {name: version for name, version in layers.removed.items()}),
+        ("Added", dict(layers.added)),
+        ("Removed", dict(layers.removed)),
         ("Replaced", {name: f"{old} -> {new}" for name, (old, new) in layers.replaced.items()}),
     )
     for title, entries in rows:

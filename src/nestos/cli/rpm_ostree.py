@@ -1,8 +1,8 @@
 """``rpm-ostree`` on a node: a compatible front of ``nestos``, for scripts, Ansible's modules and habits.
 
-The same commands under the same names, with rpm-ostree's answers where programs read them: ``status`` and its JSON, the
-exit status 77 only where it is asked for, ``deploy`` of a revision. What it has and a node has not (a daemon, containers
-as a base, live changes) is not there and says so.
+The same commands under the same names, with rpm-ostree's answers where programs read them: ``status`` and its JSON,
+the exit status 77 only where it is asked for, ``deploy`` of a revision. What it has and a node has not (a daemon,
+containers as a base, live changes) is not there.
 """
 
 from __future__ import annotations

@@ -32,12 +32,16 @@ from nestos.wire.origin import Layers, Origin
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What shall boot next: a release, the wish on top of it, its kernel arguments, and what was allowed for it."""
+    """What shall boot next: a release, the wish on top of it, its kernel arguments, and what was allowed for it.
+
+    ``is_carried``: the wish is an older one that is laid on another release now.
+    """
 
     base: Release
     origin: Origin
     kargs: tuple[str, ...]
     permission: Permission = field(default_factory=Permission)
+    is_carried: bool = False
 
 
 class Assembly:
@@ -64,6 +68,8 @@ class Assembly:
         try:
             return self._layering.plan(self.tree, wanted.origin, permission=wanted.permission)
         except NestosError as error:
+            if not wanted.is_carried:
+                raise
             raise layers.way_out(error, wanted.origin) from error
 
     def payload(self, wanted: Wanted, *, running: Deployment) -> Payload:
@@ -92,6 +98,8 @@ class Assembly:
             work = self._staging / "sandbox"
             kernel = self._layering.lay(plan, files, origin, work=work, timestamp=int(base.timestamp.timestamp()))
         except NestosError as error:
+            if not wanted.is_carried:
+                raise
             raise layers.way_out(error, origin) from error
         shutil.rmtree(work)
         told = json.dumps([origins.document(origin), origins.layers_document(plan.layers)], sort_keys=True)

@@ -30,7 +30,7 @@ class Difference:
 
 
 def packages(node: Node, revision: str) -> dict[str, str]:
-    """Name and version of the packages of a slot (``a``, ``b``, ``booted``, ``next``), a version in a slot, or a commit.
+    """Name and version of the packages of a slot (a, b, booted, next), of a version in a slot, or of a commit.
 
     Raises ``StateError`` where the commit of a slot is not in the node's repository, ``InputError`` for another word.
     """

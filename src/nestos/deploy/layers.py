@@ -94,7 +94,7 @@ class Layering:
                 kept.unlink()
 
     def plan(self, tree: Path, origin: Origin, *, permission: Permission) -> Plan:
-        """Asks the solver what ``origin`` comes to on the base in ``tree``. Raises ``InputError`` where nothing fits."""
+        """Asks the solver what ``origin`` comes to on the base in ``tree``. Raises ``InputError`` if it cannot be."""
         own = self._backend.installed(tree)
         wish, inactive = self._wish(origin, own, permission=permission)
         if not permission.cache_only and wish.packages:
@@ -140,7 +140,8 @@ class Layering:
         )
         with space.watched(self._node.folder):
             changed = self._install(plan, files, sandbox=sandbox) if files or plan.layers.removed else []
-            version = kernel.settle(tree) if any((tree / "boot").iterdir()) else kernel.version(tree)
+            # A kernel package puts its files there; a release leaves nothing.
+            version = kernel.settle(tree) if any((tree / "boot").glob("*")) else kernel.version(tree)
             self._initramfs(tree, version, origin, changed=changed, sandbox=sandbox, timestamp=timestamp)
             self._settle(tree, sandbox)
         return version

@@ -1,8 +1,8 @@
 """Filling the passive slot with what is wanted: the one way by which every transaction writes.
 
 The order is the design's: check that it may be written and that there is room, fetch, layer, build, verify; only then
-is the slot touched, by the plan of ``nestos.slots.install``. Until then nothing but the staging folder, the repository and
-the package files under /var/lib/nestos changed, and all of them are only caches: whatever stops, the next run goes on.
+is the slot touched, by the plan of ``nestos.slots.install``. Until then nothing but the staging folder, the repository
+and the package files under /var/lib/nestos changed, and all of them are caches: whatever stops, the next run goes on.
 """
 
 from __future__ import annotations

@@ -117,7 +117,13 @@ class Upgrade:
         wish = replace(view.follows.origin, pinned=False) if origin is None else origin
         before = store.known(running.commit)
         kargs = release.kargs_for(offered, booted=running, booted_release_kargs=before.kargs if before else None)
-        wanted = Wanted(base=offered, origin=wish, kargs=kargs, permission=permission or Permission())
+        wanted = Wanted(
+            base=offered,
+            origin=wish,
+            kargs=kargs,
+            permission=permission or Permission(),
+            is_carried=origin is None,
+        )
         taken = passive.fill(wanted, view=view, store=store)
         self._node.records.pardon(offered.commit)
         return taken

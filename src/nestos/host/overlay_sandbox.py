@@ -125,7 +125,8 @@ class OverlaySandbox:
             place = self._upper / part
             if not place.is_dir():
                 place.mkdir()
-                _copy_attributes(self._tree / part, place)
+                if (self._tree / part).is_dir():
+                    _copy_attributes(self._tree / part, place)
 
 
 def inside_path(path: Path) -> Path:

@@ -12,6 +12,7 @@ from nestos.compose.keys import SigningKey
 from nestos.compose.tree import add_files, run_scripts
 from nestos.host import process
 from nestos.host.packages.backend import Resolution
+from nestos.layout import initramfs
 from nestos.wire.manifest.model import AddedFile, Manifest, RemovedFromPackage, Script, SystemUser
 from tests.unit.compose.trees import Entry, Link, picture, plant
 from tests.unit.host.scripted import Call, Scripted

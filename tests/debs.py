@@ -76,8 +76,8 @@ class Keys:
         home.mkdir(mode=0o700)
         options = ["--batch", "--pinentry-mode=loopback", "--passphrase="]
         run(["gpg", f"--homedir={home}", *options, "--quick-gen-key", "tests", "ed25519", "sign", "never"])
-        self.public = home / "public.gpg"
-        run(["gpg", f"--homedir={home}", f"--output={self.public}", "--export", "tests"])
+        self.public = home / "public.asc"
+        run(["gpg", f"--homedir={home}", f"--output={self.public}", "--armor", "--export", "tests"])
 
     def sign(self, folder: Path) -> None:
         """Signs the ``Release`` of a repository."""
