@@ -52,7 +52,7 @@ def deployments(node: Node) -> list[dict[str, Any]]:
 
 @scenario("layers", minutes=15, needs=NEEDS, tags=["long"])
 def packages_are_laid_on_every_release(lab: Lab) -> None:
-    """A package is installed, survives an update of the base, and goes when told to; a second transaction is refused."""
+    """A package is installed, survives an update of the base, and goes when told to."""
     url, key = package_source(lab)
     server, known = lab.server(lab.images["repository"]), releases(lab)
     node = first_boot(lab)

@@ -16,7 +16,6 @@ UNCHANGED = 77
 _NO_UPGRADE = "No upgrade available."
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class Front:
     """A program that the commands are registered for: its name, and whether it ends with 77 without being asked."""

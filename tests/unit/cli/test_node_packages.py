@@ -101,7 +101,7 @@ def test_a_revision_is_deployed_as_zincati_asks_for_it(bench: Bench) -> None:
     staged = json.loads(bench.compatible("status", "--json")[1])["deployments"][0]
     assert (staged["staged"], staged["checksum"]) == (True, commit)
     assert bench.compatible("cleanup", "-p")[0] == 0
-    assert [item["booted"] for item in json.loads(bench.compatible("status", "--json")[1])["deployments"]][0] is True
+    assert json.loads(bench.compatible("status", "--json")[1])["deployments"][0]["booted"] is True
 
 
 def test_everyone_may_read_the_compatible_status(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,10 +27,10 @@ class MemoryPackages:
         self.refreshed: list[bool] = []
         self.fetched: list[str] = []
         self.applied: list[Solution] = []
-        self._present: dict[str, str] = {}
 
     def installed(self, tree: Path) -> dict[str, str]:
-        return dict(self._present or self.base)
+        changed = tree / "packages.json"
+        return dict(json.loads(changed.read_text())) if changed.exists() else dict(self.base)
 
     def inspect(self, file: Path) -> Package:
         name, version = file.stem.split("_")
@@ -41,7 +42,6 @@ class MemoryPackages:
         self.refreshed.append(allow_unsigned)
 
     def solve(self, tree: Path, wish: Wish, *, allow_unsigned: bool) -> Solution:
-        self._present = {}
         absent = [name for name in wish.packages if name not in self.offered]
         if absent:
             raise InputError(f"no package source of this node has: {', '.join(absent)}")
@@ -50,7 +50,9 @@ class MemoryPackages:
         changes += [Change(name=file.stem, new="1") for file in wish.files]
         changes += [Change(name=file.stem, old=self.base[file.stem], new="9") for file in wish.replacements]
         packages = [
-            Package(name=name, version="1", architecture="all", digest="sha256:x", size_bytes=10, uri=f"http://x/{name}")
+            Package(
+                name=name, version="1", architecture="all", digest="sha256:x", size_bytes=10, uri=f"http://x/{name}"
+            )
             for name in wish.packages
         ]
         return Solution(tree=tree, wish=wish, changes=tuple(changes), packages=tuple(packages))
@@ -66,7 +68,8 @@ class MemoryPackages:
             raise CommandError(f"the script of {failing.pop()} failed", returncode=1, output="")
         self.applied.append(solution)
         present = self.base | {change.name: change.new for change in solution.changes}
-        self._present = {name: version for name, version in present.items() if version}
+        left = {name: version for name, version in present.items() if version}
+        (solution.tree / "packages.json").write_text(json.dumps(left))
 
     def search(self, words: Sequence[str], *, names_only: bool) -> list[Found]:
         return [Found(name=name, summary="a tool") for name in self.offered if all(word in name for word in words)]

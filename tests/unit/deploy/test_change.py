@@ -204,7 +204,7 @@ def test_a_slot_that_is_not_good_yet_writes_no_other(world: World) -> None:
     world.change.take(HTOP)
     world.machine.reboot()
     with pytest.raises(StateError, match="not judged good yet"):
-        world.change.take(Goal(kargs=("quiet",)))
+        world.change.take(Goal(kargs=("nosmt",)))
 
 
 def test_commands_of_the_sandbox_that_fail_are_errors(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

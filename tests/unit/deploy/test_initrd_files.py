@@ -31,10 +31,19 @@ def root(tmp_path: Path) -> Root:
 
 def test_files_folders_and_links_are_in_it_with_the_folders_above(root: Root) -> None:
     found = names(initrd_files.archive(["/etc/a", "/etc/link"], root=root))
-    assert found == {"etc": b"", "etc/a": b"", "etc/a/one": b"1", "etc/a/two": b"22222", "etc/link": b"a/one", "TRAILER!!!": b""}
+    assert found == {
+        "etc": b"",
+        "etc/a": b"",
+        "etc/a/one": b"1",
+        "etc/a/two": b"22222",
+        "etc/link": b"a/one",
+        "TRAILER!!!": b"",
+    }
 
 
-def test_it_stands_behind_the_image_at_a_multiple_of_four_and_no_link_is_written_through(root: Root, tmp_path: Path) -> None:
+def test_it_stands_behind_the_image_at_a_multiple_of_four_and_no_link_is_written_through(
+    root: Root, tmp_path: Path
+) -> None:
     image, shared = tmp_path / "image", tmp_path / "shared"
     shared.write_bytes(b"abcde")
     image.hardlink_to(shared)

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from nestos.base.errors import StateError
-from nestos.wire.deployment import Deployment, parse, render
+from nestos.wire.deployment import Deployment, document, parse, render
 from nestos.wire.origin import Layers, Origin
 
 RECORD = Deployment(
@@ -29,7 +29,7 @@ def test_a_record_is_read_as_it_was_written() -> None:
 
 
 def test_fields_of_a_newer_program_are_kept() -> None:
-    read = parse(json.dumps({**asdict(RECORD), "colour": "green"}), source="x")
+    read = parse(json.dumps({**document(RECORD), "colour": "green"}), source="x")
     assert read == replace(RECORD, unknown={"colour": "green"})
     assert json.loads(render(read))["colour"] == "green"
 
