@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from nestos.base.report import Report
-from nestos.compose.layout.toplevel import LINKS
+from nestos.layout.toplevel import LINKS
 
 _EMPTY = ("boot", "dev", "etc", "proc", "run", "sys", "sysroot", "tmp", "var")
 _MERGED = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib"}

@@ -35,7 +35,7 @@ from nestos.wire.version import next_version
 
 _DPKG_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 # This package's own code that shapes a tree or its image, beside what the tree itself holds of it.
-_SHAPING_CODE = ("compose/layout", "compose/tree.py", "compose/release.py", "compose/initramfs.py")
+_SHAPING_CODE = ("layout", "compose/tree.py", "compose/release.py")
 _ROOT_FORMAT = "1"  # raised when the same packages are installed another way
 
 

@@ -18,6 +18,7 @@ _NODE_CODE = (
     "base",
     "host",
     "ignition",
+    "layout",
     "ostree",
     "slots",
     "deploy",
@@ -28,6 +29,7 @@ _NODE_CODE = (
     "wire/fields.py",
     "wire/fleetlock.py",
     "wire/graph.py",
+    "wire/origin.py",
     "wire/report.py",
     "wire/stream.py",
     "wire/texts.py",
@@ -36,6 +38,13 @@ _NODE_CODE = (
     "cli/agent.py",
     "cli/agent_staging.py",
     "cli/node.py",
+    "cli/node_answers.py",
+    "cli/node_boot.py",
+    "cli/node_kernel.py",
+    "cli/node_packages.py",
+    "cli/node_status.py",
+    "cli/node_update.py",
+    "cli/rpm_ostree.py",
     "cli/ignition.py",
     "cli/ignition_kargs_helper.py",
     "cli/ignition_validate.py",
@@ -48,6 +57,7 @@ _COMMANDS = {
     "ignition-kargs-helper": "nestos.cli.ignition_kargs_helper",
     "ignition-rmcfg": "nestos.cli.ignition",
     "ignition-validate": "nestos.cli.ignition_validate",
+    "rpm-ostree": "nestos.cli.rpm_ostree",
 }
 # Folder below dist -> folder in the tree.
 _DIST = {

@@ -10,13 +10,13 @@ from pathlib import Path
 from nestos.base.errors import CommandError, InputError
 from nestos.base.log import Progress
 from nestos.base.paths import Root
-from nestos.compose import initramfs, lint, product
+from nestos.compose import lint, product
 from nestos.compose.keys import SigningKey
-from nestos.compose.layout import accounts, bytecode, identity, kernel, toplevel, units, variable
 from nestos.host import process
 from nestos.host.packages.backend import AccountFiles, PackageBackend, Resolution
 from nestos.host.process import Runner
 from nestos.host.toolbox import Toolbox
+from nestos.layout import accounts, bytecode, identity, initramfs, kernel, toplevel, units, variable
 from nestos.wire.manifest.model import AddedFile, Manifest
 
 _LINES_SHOWN = 20  # of a failed script's output
@@ -77,7 +77,7 @@ def compose(
         run_scripts(target, manifest, inside=inside)
         table = accounts_of(manifest)
         accounts.check(target, users={n: u[0] for n, u in table.users.items()}, groups=dict(table.groups))
-        accounts.normalise(target)
+        accounts.normalise(target / "etc")
         bytecode.compile_tree(target, inside=inside)
     with progress.stage("tree: initramfs"):
         name = initramfs.digest(target, packages_digest=packages_digest, arguments=manifest.initramfs_args)

@@ -105,6 +105,8 @@ def _account_for(node: Node, view: View, fallback: Fallback) -> Outcome:
     reason = failure.reason if failure else _silent(node, fallback)
     # Damage is the disk's fault and a release that once was good has proved itself: neither condemns the release.
     condemned = not fallback.was_good and (failure is None or failure.cause is not Cause.DAMAGE)
+    # Only the layers differed: the release itself runs, so they were at fault.
+    condemned = condemned and not (failed is not None and running is not None and failed.commit == running.commit)
     if failed is not None and condemned:
         node.records.deny(Denial(version=failed.version, commit=failed.commit, reason=reason, time=node.now()))
     node.note(Event.FAILED, fallback.slot, failed, detail=reason)

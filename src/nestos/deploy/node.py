@@ -38,6 +38,9 @@ class Machine(Protocol):
     def environment(self) -> AbstractContextManager[EnvironmentBlock]:
         """The environment block, for a change of state."""
 
+    def files(self) -> AbstractContextManager[BootFilesystem]:
+        """The boot partition, for a change of a record."""
+
     def disk(self, etc: EtcStore) -> AbstractContextManager[Disk]:
         """The disk, for writing the passive slot."""
 
@@ -67,6 +70,13 @@ class View:
     def running(self) -> Deployment | None:
         """What runs, or none where its record is missing."""
         return self.deployments[self.booted]
+
+    @property
+    def follows(self) -> Deployment:
+        """What boots next, by which the next transaction goes on. Raises ``StateError`` where its record is missing."""
+        pending = self.state.pending if self.state else None
+        held = self.deployments[pending] if pending else None
+        return held or self.require_running()
 
     def require_running(self) -> Deployment:
         """What runs. Raises ``StateError`` where its record is missing."""

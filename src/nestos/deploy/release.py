@@ -90,6 +90,23 @@ def read(commit: Commit, metadata: Mapping[str, str], *, ref: str) -> Release:
     return release
 
 
+def metadata(release: Release) -> dict[str, str]:
+    """What a commit of ``release`` says of itself, so that ``read`` finds it again."""
+    return {
+        "version": release.version,
+        "nestos.verity-root-hash": release.root_hash,
+        "nestos.verity-hash-offset": str(release.hash_offset),
+        "nestos.verity-salt": release.salt,
+        "nestos.uuid": release.uuid,
+        "nestos.image-size": str(release.image_size),
+        "nestos.kernel-digest": release.kernel_digest,
+        "nestos.erofs-options": json.dumps(list(release.erofs_options)),
+        "nestos.kargs": json.dumps(list(release.kargs)),
+        "nestos.packages": json.dumps(dict(release.packages), sort_keys=True),
+        "ostree.linux": release.kernel,
+    }
+
+
 class _Fields:
     """Typed access to commit metadata that collects what is wrong."""
 

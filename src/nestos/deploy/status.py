@@ -7,7 +7,8 @@ The JSON is an interface: ``schema`` is 1, keys are only ever added within it. I
 - ``problem``: why the boot state could not be read, else empty.
 - ``slots``: for ``a`` and ``b``: ``state``, ``tries``, ``booted``, ``next``, ``reason`` (why it is bad, else empty) and
   ``deployment`` (null where the slot holds none) with ``version``, ``commit``, ``ref``, ``timestamp``, ``root_hash``,
-  ``kernel_digest``, ``kargs``.
+  ``kernel_digest``, ``kargs``, ``layered_commit`` (empty without layers), ``origin`` (what was asked for besides the
+  release) and ``layers`` (what came of it).
 - ``denied``: releases that failed here: ``version``, ``commit``, ``reason``, ``time``.
 - ``failures``: boots that failed since the last one that completed: ``slot``, ``version``, ``boot_id``, ``cause``,
   ``reason``, ``time``.
@@ -17,33 +18,18 @@ The JSON is an interface: ``schema`` is 1, keys are only ever added within it. I
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-from nestos.base import durable
-from nestos.base.errors import StateError
-from nestos.base.paths import Root
 from nestos.deploy.node import Node, View
 from nestos.deploy.records import BootFailure, Denial, Record
 from nestos.deploy.transaction import Holder, holder
 from nestos.slots.bootstate import BootState, Slot, SlotState
+from nestos.wire import origin as origins
 from nestos.wire.deployment import Deployment
 
 SCHEMA = 1
-SNAPSHOT = "/run/nestos/status.json"
-_SNAPSHOT_MODE = 0o644
-
-
-@dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    """The status as root's last command left it, for everyone: as JSON, and for people, short and verbose."""
-
-    document: dict[str, Any]
-    text: str
-    verbose: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,26 +104,6 @@ def _slot(node: Node, view: View, state: BootState, *, slot: Slot) -> SlotView:
     )
 
 
-def publish(node: Node) -> None:
-    """Leaves a snapshot for users who may not read the boot partition. Passwords in the address are left out."""
-    found = replace(collect(node), transaction=None)
-    parts = urlsplit(found.url)
-    found = replace(found, url=parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())
-    snapshot = Snapshot(document=document(found), text=text(found), verbose=text(found, verbose=True))
-    path = node.root.join(SNAPSHOT)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    durable.write(path, json.dumps(asdict(snapshot)).encode(), mode=_SNAPSHOT_MODE)
-
-
-def snapshot(root: Root) -> Snapshot:
-    """What ``publish`` left. Raises ``StateError`` where there is nothing yet."""
-    try:
-        return Snapshot(**json.loads(root.join(SNAPSHOT).read_bytes()))
-    except (OSError, ValueError, TypeError) as error:
-        hint = "it is there when the boot has completed; root can always ask: sudo nestos status"
-        raise StateError("there is no status for users yet", hint=hint) from error
-
-
 def document(status: Status) -> dict[str, Any]:
     """The JSON form."""
     return {
@@ -156,14 +122,21 @@ def document(status: Status) -> dict[str, Any]:
 
 def _slot_document(view: SlotView) -> dict[str, Any]:
     held = view.deployment
-    wanted = ("version", "commit", "ref", "timestamp", "root_hash", "kernel_digest")
+    wanted = ("version", "commit", "layered_commit", "ref", "timestamp", "root_hash", "kernel_digest")
     return {
         "state": str(view.state),
         "tries": view.tries,
         "booted": view.is_booted,
         "next": view.is_next,
         "reason": view.reason,
-        "deployment": {name: getattr(held, name) for name in wanted} | {"kargs": list(held.kargs)} if held else None,
+        "deployment": {name: getattr(held, name) for name in wanted}
+        | {
+            "kargs": list(held.kargs),
+            "origin": origins.document(held.origin),
+            "layers": origins.layers_document(held.layers),
+        }
+        if held
+        else None,
     }
 
 
@@ -184,7 +157,7 @@ def text(status: Status, *, verbose: bool = False) -> str:
         lines.append(f"Failed boot of slot {failure.slot}, {failure.version}: {failure.reason}")
     if verbose:
         lines.append("History:")
-        lines += [f"  {_history_line(record)}" for record in status.history[-20:]]
+        lines += [f"  {history_line(record)}" for record in status.history[-20:]]
     return "\n".join(lines)
 
 
@@ -211,7 +184,7 @@ def _slot_lines(view: SlotView, *, verbose: bool) -> list[str]:
         lines.append(f"{'':>11}an update was interrupted while it wrote this slot; the next one starts it anew")
     facts = []
     if held:
-        facts = [("commit", held.commit), ("branch", held.ref), ("made", held.timestamp)]
+        facts = [("commit", held.commit), ("branch", held.ref), ("made", held.timestamp), *_layer_facts(held)]
     if held and verbose:
         facts += [("root hash", held.root_hash), ("kernel", held.kernel_digest), ("arguments", " ".join(held.kargs))]
     if view.reason:
@@ -219,6 +192,22 @@ def _slot_lines(view: SlotView, *, verbose: bool) -> list[str]:
     return lines + [f"{name:>13}  {value}" for name, value in facts if value]
 
 
-def _history_line(record: Record) -> str:
+def _layer_facts(held: Deployment) -> list[tuple[str, str]]:
+    origin, layers = held.origin, held.layers
+    layered = [f"{name} {version}" for name, version in sorted(layers.added.items())]
+    replaced = [f"{name} {old} -> {new}" for name, (old, new) in sorted(layers.replaced.items())]
+    initramfs = ["made here"] if origin.initramfs.regenerate else []
+    return [
+        ("layered", ", ".join(layered)),
+        ("in release", ", ".join(layers.inactive)),
+        ("removed", ", ".join(f"{name} {version}" for name, version in sorted(layers.removed.items()))),
+        ("replaced", ", ".join(replaced)),
+        ("initramfs", ", ".join([*initramfs, *origin.initramfs.etc])),
+        ("pinned", "yes" if origin.pinned else ""),
+    ]
+
+
+def history_line(record: Record) -> str:
+    """One event, for people."""
     detail = f": {record.detail}" if record.detail else ""
     return f"{record.time}  {record.event:8}  slot {record.slot}  {record.version}{detail}"

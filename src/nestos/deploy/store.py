@@ -32,6 +32,9 @@ from nestos.host.process import Completed, Runner, RunOptions
 from nestos.ostree.repository import Repository
 
 REMOTE = "nestos"
+LAYERED = "local/layered"
+"""Branches of commits with layers, until the slots' own names keep them."""
+
 _SEED = "local/seed"
 # As every tree has them (the compose sees to it): objects are named by owner and mode too.
 _BOOT_FILE_MODES = {"vmlinuz": 0o644, "initramfs.img": 0o600}
@@ -58,12 +61,6 @@ class Store:
     """The repository of ``node``, following ``ref`` at ``url``."""
 
     def __init__(self, node: Node, *, url: str, ref: str, progress: Progress) -> None:
-        if not url:
-            raise StateError(
-                "this node has no update source", hint="set url under [update] in /etc/nestos/nestos.conf.d/update.conf"
-            )
-        if not ref:
-            raise StateError("this node follows no branch", hint="set ref under [update] in /etc/nestos/nestos.conf.d")
         self._node = node
         self.url = url
         self.ref = ref
@@ -72,7 +69,16 @@ class Store:
         self._read_already: dict[str, Release] = {}
 
     def open(self) -> None:
-        """Makes the repository on first use and points it at the server. Raises ``StateError`` without any key."""
+        """Makes the repository on first use and points it at the server.
+
+        Raises ``StateError`` without a source, a branch or any key.
+        """
+        if not self.url:
+            raise StateError(
+                "this node has no update source", hint="set url under [update] in /etc/nestos/nestos.conf.d/update.conf"
+            )
+        if not self.ref:
+            raise StateError("this node follows no branch", hint="set ref under [update] in /etc/nestos/nestos.conf.d")
         keys = config.key_folders(self._node.root)
         if not any(any(folder.iterdir()) for folder in keys):
             raise StateError(
@@ -110,6 +116,13 @@ class Store:
             found = self._read(found.parent)
             seen.append(found.version)
         return found
+
+    def commit(self, checksum: str) -> Release:
+        """The release of this very commit; only its signed commit is fetched, where it is not here."""
+        if not self.repository.is_complete(checksum):
+            self.open()
+            self.repository.pull(REMOTE, checksum, metadata_only=True)
+        return self._read(checksum)
 
     def known(self, commit: str) -> Release | None:
         """A release whose commit is here, or none."""
@@ -232,13 +245,13 @@ class Store:
         return False
 
     def keep(self, slots: Mapping[str, str]) -> None:
-        """Keeps the commits of the slots (slot to commit) and the branch's head, and drops all other objects."""
+        """Keeps the commits of the slots (name to commit or nothing) and the branch's head, and no other objects."""
         for slot, commit in slots.items():
             if self.repository.is_complete(commit):
                 self.repository.set_ref(f"{_DEPLOYED}/{slot}", commit)
             else:
                 self.repository.delete_ref(f"{_DEPLOYED}/{slot}")
-        for seed in (_SEED, f"{_SEED}-boot"):
+        for seed in (_SEED, f"{_SEED}-boot", LAYERED):
             self.repository.delete_ref(seed)
         self._progress.say(self.repository.prune())
 

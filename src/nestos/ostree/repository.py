@@ -70,12 +70,14 @@ class Repository:
         gpg_home: Path | None = None,
         generate_sizes: bool = False,
         canonical_permissions: bool = False,
+        is_linked: bool = False,
     ) -> str:
         """Stores ``tree`` with its own owners, modes and extended attributes; returns the commit's checksum.
 
         Without ``branch`` no ref is written. The parent is the branch's head unless ``parent`` names one ("none": no
         parent). ``generate_sizes`` records object sizes in the commit, from which a node reckons the space that a
-        pull needs. Raises ``InputError`` for an unknown signing key; then no ref moved.
+        pull needs. ``is_linked``: the tree is a checkout whose files are links into this repository, so that only
+        new ones are read. Raises ``InputError`` for an unknown signing key; then no ref moved.
         """
         line = ["commit", f"--tree=dir={tree}", f"--subject={subject}"]
         line.append(f"--branch={branch}" if branch else "--orphan")
@@ -86,6 +88,8 @@ class Repository:
         line += [f"--add-metadata-string={key}={value}" for key, value in sorted((metadata or {}).items())]
         if generate_sizes:
             line.append("--generate-sizes")
+        if is_linked:
+            line.append("--link-checkout-speedup")
         if canonical_permissions:
             line.append("--canonical-permissions")
         return self._ostree(*line, *_signing(gpg_key, gpg_home)).strip().splitlines()[-1]

@@ -71,6 +71,12 @@ class Node:
         with mounted(self.boot, runner=runner, clock=clock or SystemClock()) as root:
             yield EnvironmentFile(root)
 
+    @contextmanager
+    def files(self, *, runner: Runner = run, clock: Clock | None = None) -> Iterator[BootFolder]:
+        """The boot partition's files for a change of a record only: pinning."""
+        with mounted(self.boot, runner=runner, clock=clock or SystemClock()) as root:
+            yield BootFolder(root)
+
 
 def node(command_line: str, *, devices: Path = Path("/dev/disk/by-partuuid")) -> Node:
     """The node that was booted with this kernel command line (``/proc/cmdline``).

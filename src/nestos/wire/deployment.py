@@ -9,11 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from nestos.base.errors import StateError
+from nestos.wire import origin as origins
+from nestos.wire.origin import Layers, Origin
 
 _HASH = re.compile(r"[0-9a-f]{64}")
+_PLAIN = 9  # fields that every record has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +26,7 @@ class Deployment:
 
     version: str
     commit: str
-    """Checksum of the OSTree commit, hexadecimal."""
+    """Checksum of the release's OSTree commit, hexadecimal: the base, where packages are layered on it."""
     root_hash: str
     """dm-verity root hash of the slot image, hexadecimal."""
     hash_offset: int
@@ -37,17 +41,43 @@ class Deployment:
     """Kernel arguments besides those that the boot loader adds by itself."""
     timestamp: str = ""
     """When the commit was made (not when it was installed), RFC 3339 in UTC; empty where unknown."""
+    layered_commit: str = ""
+    """Checksum of the local commit with the layers; empty where the slot holds the release as it was signed."""
+    origin: Origin = field(default_factory=Origin)
+    """What the node's administrator asked for besides the release."""
+    layers: Layers = field(default_factory=Layers)
+    """What came of it."""
+    unknown: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of a newer program's record: kept, so that rewriting the record loses nothing."""
+
+    @property
+    def checksum(self) -> str:
+        """Checksum of the commit whose tree the slot holds."""
+        return self.layered_commit or self.commit
+
+
+def document(deployment: Deployment) -> dict[str, Any]:
+    """The JSON form. What is layered is left out where nothing is."""
+    plain = {item.name: getattr(deployment, item.name) for item in fields(deployment)[:_PLAIN]}
+    found = {**deployment.unknown, **plain, "kargs": list(deployment.kargs)}
+    if deployment.layered_commit:
+        found["layered_commit"] = deployment.layered_commit
+    if deployment.origin != Origin():
+        found["origin"] = origins.document(deployment.origin)
+    if deployment.layers != Layers():
+        found["layers"] = origins.layers_document(deployment.layers)
+    return found
 
 
 def render(deployment: Deployment) -> str:
     """The file's text, the same for the same content."""
-    return json.dumps(asdict(deployment), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return json.dumps(document(deployment), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def parse(text: str, *, source: str) -> Deployment:
     """Reads the file. Raises ``StateError`` naming ``source`` and the field where it is not usable.
 
-    Unknown fields are kept out, not refused: an older program must read what a newer one wrote.
+    Unknown fields are kept, not refused: an older program must read what a newer one wrote.
     """
     try:
         document = json.loads(text)
@@ -56,6 +86,7 @@ def parse(text: str, *, source: str) -> Deployment:
     if not isinstance(document, dict):
         raise StateError(f"{source} is not a JSON object")
     reader = _Fields(document, source)
+    known = {item.name for item in fields(Deployment)}
     return Deployment(
         version=reader.text("version"),
         commit=reader.hash("commit"),
@@ -66,6 +97,10 @@ def parse(text: str, *, source: str) -> Deployment:
         ref=reader.text("ref"),
         kargs=reader.texts("kargs"),
         timestamp=reader.text("timestamp"),
+        layered_commit=reader.text("layered_commit"),
+        origin=origins.parse(document.get("origin", {}), source=f"{source}: origin"),
+        layers=origins.parse_layers(document.get("layers", {}), source=f"{source}: layers"),
+        unknown={name: value for name, value in document.items() if name not in known},
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from nestos.base.report import Severity
 from nestos.compose import lint
-from nestos.compose.layout.toplevel import LINKS
+from nestos.layout.toplevel import LINKS
 from tests.unit.compose.trees import Entry, Link, Program, plant
 
 PASSWD, GROUP = "usr/etc/passwd", "usr/etc/group"

@@ -7,11 +7,12 @@ import pytest
 
 from nestos.base.errors import CommandError, InputError
 from nestos.base.log import Progress
-from nestos.compose import initramfs, tree
+from nestos.compose import tree
 from nestos.compose.keys import SigningKey
 from nestos.compose.tree import add_files, run_scripts
 from nestos.host import process
 from nestos.host.packages.backend import Resolution
+from nestos.layout import initramfs
 from nestos.wire.manifest.model import AddedFile, Manifest, RemovedFromPackage, Script, SystemUser
 from tests.unit.compose.trees import Entry, Link, picture, plant
 from tests.unit.host.scripted import Call, Scripted

@@ -8,7 +8,7 @@ import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Unpack
@@ -21,6 +21,7 @@ from nestos.host.process import Completed, RunOptions
 from nestos.slots import bootstate, install, verity
 from nestos.slots.bootstate import BootState, Slot, SlotState, SlotStatus
 from nestos.slots.disk import BootFilesystem, Disk, EnvironmentBlock, EtcStore
+from nestos.wire import deployment as wire
 from nestos.wire.deployment import Deployment
 from tests.unit.ostree import recorded
 from tests.unit.slots.releases import slot_bytes
@@ -125,7 +126,7 @@ class FakeMachine:
         return bootstate.parse(self.block.block)
 
     def put(self, slot: Slot, deployment: Deployment) -> None:
-        self.boot.files[f"{slot.boot_folder}/{install.RECORD}"] = json.dumps(asdict(deployment)).encode()
+        self.boot.files[f"{slot.boot_folder}/{install.RECORD}"] = wire.render(deployment).encode()
         self.boot.files[f"{slot.boot_folder}/{install.KERNEL}"] = b"k" * 700
 
     def reboot(self) -> Slot:
@@ -141,6 +142,10 @@ class FakeMachine:
     @contextmanager
     def environment(self) -> Iterator[EnvironmentBlock]:
         yield self.block
+
+    @contextmanager
+    def files(self) -> Iterator[BootFilesystem]:
+        yield self.boot
 
     @contextmanager
     def disk(self, etc: EtcStore) -> Iterator[Disk]:

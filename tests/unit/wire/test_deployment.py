@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
 from nestos.base.errors import StateError
-from nestos.wire.deployment import Deployment, parse, render
+from nestos.wire.deployment import Deployment, document, parse, render
+from nestos.wire.origin import Layers, Origin
 
 RECORD = Deployment(
     version="13.20261123.0",
@@ -27,8 +28,19 @@ def test_a_record_is_read_as_it_was_written() -> None:
     assert parse(render(RECORD), source="x") == RECORD
 
 
-def test_fields_of_a_newer_program_are_left_alone() -> None:
-    assert parse(json.dumps({**asdict(RECORD), "colour": "green"}), source="x") == RECORD
+def test_fields_of_a_newer_program_are_kept() -> None:
+    read = parse(json.dumps({**document(RECORD), "colour": "green"}), source="x")
+    assert read == replace(RECORD, unknown={"colour": "green"})
+    assert json.loads(render(read))["colour"] == "green"
+
+
+def test_a_record_tells_wish_and_layers_only_where_there_are_some() -> None:
+    assert "origin" not in render(RECORD)
+    layered = replace(
+        RECORD, layered_commit="d" * 64, origin=Origin(packages=("htop",)), layers=Layers(added={"htop": "3"})
+    )
+    assert parse(render(layered), source="x") == layered
+    assert (RECORD.checksum, layered.checksum) == ("c" * 64, "d" * 64)
 
 
 def test_what_may_be_absent_has_a_default() -> None:

@@ -64,7 +64,7 @@ class AptBackend:
         except CommandError as error:
             raise apt_failures.unresolved(error, request) from error
         uris = {match["digest"]: match for match in _URI_LINE.finditer(printed)}
-        stanzas = self._stanzas([_file_key(match["file"]) for match in uris.values()])
+        stanzas = self._stanzas([file_key(match["file"]) for match in uris.values()])
         packages = [_package(match, stanzas) for match in uris.values()]
         return Resolution(packages=tuple(sorted(packages, key=lambda p: p.name)), timestamp=self._archive_date())
 
@@ -225,7 +225,7 @@ class AptBackend:
         file = self._pooled(package)
         if not file.exists():
             return False
-        if _digest(file) == package.sha256:
+        if digest(file) == package.sha256:
             return True
         file.unlink()
         return False
@@ -235,7 +235,7 @@ class AptBackend:
         lost = []
         for package in packages:
             file = self._downloads / f"{package.sha256}.deb"
-            if file.exists() and _digest(file) == package.sha256:
+            if file.exists() and digest(file) == package.sha256:
                 file.replace(self._pooled(package))
             else:
                 lost.append(package)
@@ -256,12 +256,13 @@ class AptBackend:
         (folder / "Packages").write_text("\n".join(entries))
 
 
-def _digest(file: Path) -> str:
+def digest(file: Path) -> str:
+    """The file's sha256, hexadecimal."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _file_key(file: str) -> tuple[str, str]:
+def file_key(file: str) -> tuple[str, str]:
     """Name and version from a file name as apt prints it: ``name_version_arch.deb``, with ``%3a`` for a colon."""
     name, version, _ = file.split("_", 2)
     return name, version.replace("%3a", ":")
@@ -273,7 +274,7 @@ def _field(stanza: str, name: str) -> str:
 
 
 def _package(match: re.Match[str], stanzas: dict[tuple[str, str], str]) -> Package:
-    name, version = _file_key(match["file"])
+    name, version = file_key(match["file"])
     stanza = stanzas[name, version]
     return Package(
         name=name,

@@ -28,6 +28,7 @@ _UNTRUSTED = re.compile(
 )
 _OTHER_CONTENT = ("Hash Sum mismatch", "File has unexpected size")
 _LINES_SHOWN = 12
+_UNSIGNED_HINT = "sign the source, or take them all the same in this one command with --allow-unsigned"
 
 
 def unfetched(error: CommandError) -> NestosError:
@@ -75,6 +76,28 @@ def unresolved(error: CommandError, request: Request) -> NestosError:
         those = [line for line in lines if any(_needs(line, name) for name in needed)]
         return InputError(f"excluded packages are needed by others: {', '.join(needed)}\n{_shown(those)}")
     return InputError(f"the packages cannot be installed together:\n{_shown(lines)}")
+
+
+def unsolved(error: CommandError) -> NestosError:
+    """The error for packages that cannot be put on top of a release, with apt's own text; else ``error`` itself."""
+    missing = sorted({name for pattern in _MISSING for name in pattern.findall(error.output)})
+    if missing:
+        return InputError(
+            f"no package source of this node has: {', '.join(missing)}",
+            hint="look for its name with: search; the sources are those in /etc/apt",
+            kind="no-package",
+        )
+    unmet = _UNMET.search(error.output)
+    if unmet is not None:
+        return InputError(
+            f"the packages do not fit on this release:\n{_shown(unmet[1].rstrip().splitlines())}",
+            hint="a package of the release stays at its version: take a newer release, or replace it with an override",
+            kind="unsolvable",
+        )
+    untrusted = re.search(r"^E: There were unauthenticated packages.*$", error.output, re.MULTILINE)
+    if untrusted or "packages cannot be authenticated" in error.output:
+        return VerificationError("these packages come from a source that is not signed", hint=_UNSIGNED_HINT)
+    return error
 
 
 def _needs(line: str, name: str) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nestos.base.errors import InputError
-from nestos.compose.layout import units
+from nestos.layout import units
 from tests.unit.compose.trees import Link, picture, plant
 from tests.unit.host.scripted import Scripted
 

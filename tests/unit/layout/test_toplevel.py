@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nestos.base.errors import InputError
-from nestos.compose.layout import toplevel
+from nestos.layout import toplevel
 from tests.unit.compose.trees import Entry, Link, picture, plant
 
 FRESH: dict[str, Entry] = {

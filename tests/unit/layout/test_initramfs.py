@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nestos.base.errors import CommandError
-from nestos.compose import initramfs
+from nestos.layout import initramfs
 from tests.unit.compose.trees import plant
 from tests.unit.host.scripted import Scripted
 

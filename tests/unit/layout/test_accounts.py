@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nestos.base.errors import InputError
-from nestos.compose.layout import accounts
+from nestos.layout import accounts
 from tests.unit.compose.trees import picture, plant
 
 PASSWD = """\
@@ -41,12 +41,12 @@ def test_every_account_that_differs_is_named_with_its_id(tree: Path) -> None:
 
 def test_the_day_of_a_password_change_is_taken_out(tmp_path: Path) -> None:
     plant(tmp_path, {"etc/shadow": "root:*:20419:0:99999:7:::\nsshd:!*:20419::::::\n\n"})
-    accounts.normalise(tmp_path)
+    accounts.normalise(tmp_path / "etc")
     assert (tmp_path / "etc/shadow").read_text() == "root:*::0:99999:7:::\nsshd:!*:::::::\n"
 
 
 def test_back_ups_and_locks_of_account_tools_go(tmp_path: Path) -> None:
     kept = {"etc/passwd": "", "etc/other-": ""}
     plant(tmp_path, {**kept, "etc/passwd-": "", "etc/gshadow-": "", "etc/subuid-": "", "etc/.pwd.lock": ""})
-    accounts.normalise(tmp_path)
+    accounts.normalise(tmp_path / "etc")
     assert picture(tmp_path) == {"etc/other-": "", "etc/passwd": ""}

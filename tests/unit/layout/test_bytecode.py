@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nestos.compose.layout import bytecode
+from nestos.layout import bytecode
 from tests.unit.compose.trees import picture, plant
 from tests.unit.host.scripted import Scripted
 

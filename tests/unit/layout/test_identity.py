@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nestos.compose.layout import identity
+from nestos.layout import identity
 from tests.unit.compose.trees import Link, picture, plant
 
 OS_RELEASE = 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nHOME_URL="https://example/"\n'

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nestos.compose.layout import variable
+from nestos.layout import variable
 from tests.unit.compose.trees import Entry, Link, picture, plant
 
 

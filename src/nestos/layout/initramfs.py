@@ -85,38 +85,50 @@ def build(
     tree: Path, *, kernel: str, arguments: tuple[str, ...], timestamp: int, cache: Path, key: str, inside: Runner
 ) -> Path:
     """Puts ``initramfs.img`` beside the kernel and returns its path. ``inside`` runs in the tree as root."""
-    target = tree / "usr/lib/modules" / kernel / "initramfs.img"
+    target = tree / place(kernel)
     kept = cache / f"{key}.img"
     if not kept.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        command = [
-            "dracut",
-            "--force",
-            "--no-hostonly",
-            "--reproducible",
-            "--zstd",
-            "--filesystems=erofs ext4 vfat overlay squashfs iso9660",
-            f"--add={' '.join(_MODULES)}",
-            f"--omit={' '.join(_OMITTED)}",
-            "--tmpdir=/tmp",
-            *arguments,
-            f"--kver={kernel}",
-            f"/usr/lib/modules/{kernel}/initramfs.img",
-        ]
-        done = inside(command, environment={"SOURCE_DATE_EPOCH": str(timestamp), "PYTHONHASHSEED": "0"})
-        said = "\n".join(line for line in done.stderr.splitlines() if not _NOISE.match(line))[-_SAID_KEPT:]
-        if not target.exists():
-            raise CommandError(f"dracut made no image:\n{said}", returncode=0, output=said)
-        # dracut goes on where a module fails, and calls what it has made a success.
-        listed = set(inside(["lsinitrd", f"/usr/lib/modules/{kernel}/initramfs.img"]).stdout.split())
-        if missing := [path for path in _PROOFS if path not in listed]:
-            target.unlink()
-            lacking = ", ".join(missing)
-            raise CommandError(
-                f"dracut left {lacking} out of the initramfs; it said:\n{said}", returncode=0, output=said
-            )
+        try:
+            generate(kernel=kernel, arguments=arguments, timestamp=timestamp, inside=inside)
+        except CommandError:
+            target.unlink(missing_ok=True)
+            raise
         with durable.replacing(kept) as output, target.open("rb") as made:
             shutil.copyfileobj(made, output)
     shutil.copyfile(kept, target)
     target.chmod(0o600)
     return target
+
+
+def place(kernel: str) -> str:
+    """Where the image of the kernel version ``kernel`` is in a tree."""
+    return f"usr/lib/modules/{kernel}/initramfs.img"
+
+
+def generate(*, kernel: str, arguments: tuple[str, ...], timestamp: int, inside: Runner) -> None:
+    """Runs dracut in the tree. Raises ``CommandError`` for an image that lacks what our modules bring."""
+    command = [
+        "dracut",
+        "--force",
+        "--no-hostonly",
+        "--reproducible",
+        "--zstd",
+        "--filesystems=erofs ext4 vfat overlay squashfs iso9660",
+        f"--add={' '.join(_MODULES)}",
+        f"--omit={' '.join(_OMITTED)}",
+        "--tmpdir=/tmp",
+        *arguments,
+        f"--kver={kernel}",
+        f"/{place(kernel)}",
+    ]
+    done = inside(command, environment={"SOURCE_DATE_EPOCH": str(timestamp), "PYTHONHASHSEED": "0"})
+    said = "\n".join(line for line in done.stderr.splitlines() if not _NOISE.match(line))[-_SAID_KEPT:]
+    listing = inside(["lsinitrd", f"/{place(kernel)}"], accepted=(0, 1))
+    if listing.returncode != 0:
+        raise CommandError(f"dracut made no image:\n{said}", returncode=0, output=said)
+    # dracut goes on where a module fails, and calls what it has made a success.
+    listed = set(listing.stdout.split())
+    if missing := [path for path in _PROOFS if path not in listed]:
+        lacking = ", ".join(missing)
+        raise CommandError(f"dracut left {lacking} out of the initramfs; it said:\n{said}", returncode=0, output=said)

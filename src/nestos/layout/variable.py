@@ -11,16 +11,21 @@ import shutil
 import stat
 from pathlib import Path
 
-# Below var/lib: what dpkg, debconf and maintainer scripts remember about the packages of this release.
-_PACKAGE_STATE = (
-    "dpkg",
-    "ucf",
-    "pam",
-    "sgml-base",
-    "xml-core",
-    "systemd/deb-systemd-helper-enabled",
-    "systemd/deb-systemd-user-helper-enabled",
-)
+# What dpkg, debconf and maintainer scripts remember about the packages of this release.
+PACKAGE_STATE = {
+    f"lib/{name}": f"usr/lib/sysimage/{name.removeprefix('systemd/')}"
+    for name in (
+        "dpkg",
+        "ucf",
+        "pam",
+        "sgml-base",
+        "xml-core",
+        "systemd/deb-systemd-helper-enabled",
+        "systemd/deb-systemd-user-helper-enabled",
+    )
+}
+"""Folder below ``/var`` that programs know, and its place in a release."""
+
 _DROPPED = ("cache", "log", "tmp", "lib/apt", "lib/dbus", "lib/systemd/random-seed", "lib/systemd/catalog")
 # Made by the base system's own tmpfiles or by the initramfs; naming them again would only warn.
 _KNOWN = {"lib", "cache", "log", "tmp", "spool", "opt", "lib/systemd", "lib/nestos", "lib/dpkg"}
@@ -29,19 +34,15 @@ _KNOWN = {"lib", "cache", "log", "tmp", "spool", "opt", "lib/systemd", "lib/nest
 def settle(tree: Path) -> list[str]:
     """Empties ``/var``; returns the paths of files that were dropped, for the log of the compose."""
     var = tree / "var"
-    sysimage = tree / "usr/lib/sysimage"
-    for name in _PACKAGE_STATE:
-        source = var / "lib" / name
+    for name, place in PACKAGE_STATE.items():
+        source, target = var / name, tree / place
         if source.exists():
-            target = sysimage / name.removeprefix("systemd/")
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(source, target)
-    for name in ("status-old", "available", "available-old", "diversions-old", "statoverride-old", "lock"):
-        (sysimage / "dpkg" / name).unlink(missing_ok=True)
-    (sysimage / "dpkg/lock-frontend").unlink(missing_ok=True)
+    tidy_database(tree)
     for name in _DROPPED:
         _remove(var / name)
-    lines, dropped = _describe(var, names=_Names(tree))
+    lines, dropped = describe(var, etc=tree / "etc")
     conf = tree / "usr/lib/tmpfiles.d/nestos-packages.conf"
     conf.parent.mkdir(parents=True, exist_ok=True)
     conf.write_text(
@@ -53,19 +54,25 @@ def settle(tree: Path) -> list[str]:
     return dropped
 
 
-class _Names:
-    """Names of ids as the tree's own account files have them."""
-
-    def __init__(self, tree: Path) -> None:
-        self.users = _table(tree / "etc/passwd")
-        self.groups = _table(tree / "etc/group")
+def tidy_database(tree: Path) -> None:
+    """Removes back-up copies and locks from dpkg's database in its place in a release."""
+    database = tree / "usr/lib/sysimage/dpkg"
+    for name in ("status", "available", "diversions", "statoverride"):
+        (database / f"{name}-old").unlink(missing_ok=True)
+    for name in ("available", "lock", "lock-frontend"):
+        (database / name).unlink(missing_ok=True)
 
 
 def _table(file: Path) -> dict[int, str]:
     return {int(line.split(":")[2]): line.split(":")[0] for line in reversed(file.read_text().splitlines())}
 
 
-def _describe(var: Path, *, names: _Names) -> tuple[list[str], list[str]]:
+def describe(var: Path, *, etc: Path) -> tuple[list[str], list[str]]:
+    """Lines of tmpfiles.d(5) for the folders and links of ``var``, and the paths of its files, which are lost.
+
+    Names of owners are those of the account files in ``etc``.
+    """
+    users, groups = _table(etc / "passwd"), _table(etc / "group")
     lines: list[str] = []
     dropped: list[str] = []
     for path in sorted(var.rglob("*")):
@@ -77,8 +84,8 @@ def _describe(var: Path, *, names: _Names) -> tuple[list[str], list[str]]:
                 lines.append(f"L {_quoted(f'/var/{relative}')} - - - - {target.replace('%', '%%')}")
         elif stat.S_ISDIR(status.st_mode):
             if relative not in _KNOWN:
-                owner = names.users.get(status.st_uid, str(status.st_uid))
-                group = names.groups.get(status.st_gid, str(status.st_gid))
+                owner = users.get(status.st_uid, str(status.st_uid))
+                group = groups.get(status.st_gid, str(status.st_gid))
                 lines.append(f"d {_quoted(f'/var/{relative}')} {stat.S_IMODE(status.st_mode):04o} {owner} {group} -")
         else:
             dropped.append(f"/var/{relative}")

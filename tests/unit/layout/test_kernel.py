@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nestos.base.errors import InputError
-from nestos.compose.layout import kernel
+from nestos.layout import kernel
 from tests.unit.compose.trees import Link, Program, picture, plant
 
 VERSION = "6.12.1+deb13-cloud-amd64"

@@ -1,0 +1,228 @@
+"""Commands that take and leave releases: upgrade, deploy, rollback, pin, cleanup, cancel."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+
+from nestos.base.errors import InputError
+from nestos.base.log import Progress
+from nestos.cli.node_answers import add_ending, command, no_upgrade, restart, restart_if_asked, staged, unchanged
+from nestos.cli.node_packages import add_permission, permission_of, sorted_out
+from nestos.deploy.change import Change, slot_of
+from nestos.deploy.layers import backend_of
+from nestos.deploy.node import Node
+from nestos.deploy.release import Verdict
+from nestos.deploy.transaction import holder
+from nestos.deploy.upgrade import Offer, Options, Upgrade
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the sub-commands."""
+    _add_upgrade(subparsers)
+    _add_deploy(subparsers)
+    _add_rollback(subparsers)
+    _add_pins(subparsers)
+    _add_cleanup(subparsers)
+
+
+def _add_upgrade(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = command(
+        subparsers,
+        "upgrade",
+        help="take the newest release of the branch into the passive slot",
+        examples="  nestos upgrade --check\n  nestos upgrade --dry-run\n  nestos upgrade --reboot",
+        aliases=["update"],
+    )
+    parser.add_argument("--check", action="store_true", help="only say whether there is one; exit status 77: no")
+    parser.add_argument("--preview", action="store_true", help="the same, here")
+    parser.add_argument(
+        "--allow-downgrade", action="store_true", help="take what the branch offers even if it is older"
+    )
+    parser.add_argument("--download-only", action="store_true", help="fetch it and stage nothing")
+    _add_taking_options(parser)
+    parser.set_defaults(act=_upgrade)
+
+
+def _add_deploy(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = command(
+        subparsers,
+        "deploy",
+        help="take one version of the branch's history, older or newer",
+        examples="  nestos deploy 13.20261123.0\n  nestos deploy --dry-run 13.20261123.0",
+    )
+    parser.add_argument("version", metavar="VERSION", help="the version, as nestos status prints it, or a commit")
+    parser.add_argument("--register-driver", metavar="NAME", help=argparse.SUPPRESS)
+    parser.add_argument("--disallow-downgrade", action="store_true", help="refuse one that is older than what runs")
+    _add_taking_options(parser)
+    parser.set_defaults(act=_deploy)
+
+
+def _add_taking_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--allow-denied", action="store_true", help="take a release although it failed on this node")
+    parser.add_argument("--install", action="append", default=[], metavar="PACKAGE", help="lay this one as well")
+    parser.add_argument("--uninstall", action="append", default=[], metavar="PACKAGE", help="and without this one")
+    add_permission(parser)
+    add_ending(parser)
+
+
+def _add_rollback(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = command(
+        subparsers,
+        "rollback",
+        help="boot the other good slot next, or give up what is staged",
+        examples="  nestos rollback\n  nestos rollback --reboot",
+    )
+    add_ending(parser)
+    parser.set_defaults(act=_rollback)
+
+
+def _add_pins(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    for name, is_pinned, help in (
+        ("pin", True, "keep a slot from being written by the next transactions"),
+        ("unpin", False, "give a pinned slot free"),
+    ):
+        parser = command(subparsers, name, help=help, examples=f"  nestos {name} b")
+        parser.add_argument("slot", metavar="SLOT", help="a or b")
+        parser.add_argument("--unchanged-exit-77", action="store_true", help=argparse.SUPPRESS)
+        parser.set_defaults(act=_pin, is_pinned=is_pinned)
+
+
+def _add_cleanup(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = command(
+        subparsers,
+        "cleanup",
+        help="give up what is staged, and remove what was fetched",
+        examples="  nestos cleanup --pending\n  nestos cleanup --base --repomd",
+    )
+    parser.add_argument("--pending", "-p", action="store_true", help="what is staged and never booted")
+    parser.add_argument("--base", "-b", action="store_true", help="half-made trees")
+    parser.add_argument("--repomd", "-m", action="store_true", help="package indexes and package files")
+    parser.add_argument("--rollback", "-r", action="store_true", help="accepted: a node keeps its second slot")
+    parser.add_argument("--os", help=argparse.SUPPRESS)
+    parser.set_defaults(act=_cleanup)
+    cancel = command(subparsers, "cancel", help="end the transaction that runs", examples="  nestos cancel")
+    cancel.set_defaults(act=_cancel)
+    reload = command(subparsers, "reload", help="read the configuration anew", examples="  nestos reload")
+    reload.set_defaults(act=_reload)
+
+
+def _upgrade(node: Node, options: argparse.Namespace) -> int:
+    upgrade = Upgrade(node, progress=Progress())
+    allowed = Options(allow_downgrade=options.allow_downgrade, allow_denied=options.allow_denied)
+    only_look = options.check or options.preview
+    with upgrade.lock("upgrade --check" if only_look else "upgrade"):
+        offer = upgrade.examine(options=allowed)
+        if only_look:
+            return _tell(offer, options)
+        if options.download_only and offer.need is not None:
+            upgrade.download(offer)
+            print(f"{offer.release.version} is downloaded; nestos upgrade takes it")
+            return 0
+        return _take(node, upgrade, offer, options)
+
+
+def _deploy(node: Node, options: argparse.Namespace) -> int:
+    if options.register_driver:
+        return 0  # there is one agent, and it asks before it restarts
+    options.version = options.version.rpartition("=")[2]  # rpm-ostree's version=... and revision=...
+    upgrade = Upgrade(node, progress=Progress())
+    with upgrade.lock(f"deploy {options.version}"):
+        slot = None if options.install or options.uninstall else upgrade.held(options.version)
+        if slot is not None and slot is upgrade.follows():
+            return unchanged(options, f"{options.version} is in slot {slot}, which boots next already")
+        if slot is not None:
+            return _go_back(node, upgrade, options)
+        allowed = Options(allow_denied=options.allow_denied, allow_downgrade=not options.disallow_downgrade)
+        offer = upgrade.examine(version=options.version, options=allowed)
+        return _take(node, upgrade, offer, options)
+
+
+def _take(node: Node, upgrade: Upgrade, offer: Offer, options: argparse.Namespace) -> int:
+    if offer.verdict is Verdict.UNCHANGED:
+        return no_upgrade(options, f"no update: {offer.release.version} is what runs")
+    if offer.verdict is Verdict.STAGED:
+        if options.reboot and not options.dry_run:
+            print(f"{offer.release.version} is staged already and boots next")
+            restart(node)
+            return 0
+        return no_upgrade(options, f"{offer.release.version} is staged already and boots next")
+    if options.dry_run:
+        print("\n".join(f"{number}. {step}" for number, step in enumerate(upgrade.plan(offer), start=1)))
+        return 0
+    origin = None
+    if options.install or options.uninstall:
+        change = Change(node, progress=Progress())
+        names, files = sorted_out(change, node, options.install)
+        origin = change.current().origin.uninstall(options.uninstall).install(packages=names, files=files)
+    return staged(node, upgrade.take(offer, origin=origin, permission=permission_of(options)), options)
+
+
+def _tell(offer: Offer, options: argparse.Namespace) -> int:
+    if offer.verdict is Verdict.UNCHANGED:
+        return no_upgrade(options, f"no update: {offer.release.version} is what runs")
+    if offer.verdict is Verdict.STAGED:
+        return no_upgrade(options, f"no update: {offer.release.version} is staged already and boots next")
+    size = f", at most {offer.need.fetched_bytes / 1e6:.1f} MB" if offer.need else ""
+    print(f"available: {offer.release.version} ({offer.release.commit}){size}")
+    return 0
+
+
+def _rollback(node: Node, options: argparse.Namespace) -> int:
+    upgrade = Upgrade(node, progress=Progress())
+    with upgrade.lock("rollback"):
+        return _go_back(node, upgrade, options)
+
+
+def _go_back(node: Node, upgrade: Upgrade, options: argparse.Namespace) -> int:
+    if options.dry_run:
+        taken = upgrade.rollback_target()
+        print(f"slot {taken.slot}, {taken.version}, would boot next")
+        return 0
+    taken = upgrade.rollback()
+    print(f"slot {taken.slot}, {taken.version}, boots next")
+    restart_if_asked(node, options)
+    return 0
+
+
+def _pin(node: Node, options: argparse.Namespace) -> int:
+    change = Change(node, progress=Progress())
+    with change.lock(options.command):
+        if not change.pin(slot_of(options.slot), pinned=options.is_pinned):
+            return unchanged(options, f"slot {options.slot} is so already")
+    print(f"slot {options.slot} is {'pinned' if options.is_pinned else 'free'}")
+    return 0
+
+
+def _cleanup(node: Node, options: argparse.Namespace) -> int:
+    if not (options.pending or options.base or options.repomd or options.rollback):
+        raise InputError("say what: --pending, --base or --repomd")
+    change = Change(node, progress=Progress())
+    with change.lock("cleanup"):
+        if options.pending:
+            dropped = change.drop_pending()
+            print(f"{dropped.version} in slot {dropped.slot} was given up" if dropped else "nothing is staged")
+        if options.base:
+            shutil.rmtree(node.folder / "staging", ignore_errors=True)
+        if options.repomd:
+            backend_of(node).forget(files=True, indexes=True)
+    if options.rollback:
+        print("the other slot stays: a node always has two")
+    return 0
+
+
+def _cancel(node: Node, _options: argparse.Namespace) -> int:
+    found = holder(node.lock)
+    if found is None or found.pid <= 0:
+        print("no transaction runs")
+        return 0
+    os.kill(found.pid, signal.SIGTERM)
+    print(f"told to end: {found}")
+    return 0
+
+
+def _reload(_node: Node, _options: argparse.Namespace) -> int:
+    print("every command reads the configuration when it starts")
+    return 0

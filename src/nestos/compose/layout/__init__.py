@@ -1,1 +1,0 @@
-"""Turns a freshly installed root into an immutable tree; one file a concern, each a function of the tree's folder."""

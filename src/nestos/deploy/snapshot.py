@@ -1,0 +1,52 @@
+"""The status as root's last command left it, for users who may not read the boot partition."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from nestos.base import durable
+from nestos.base.errors import StateError
+from nestos.base.paths import Root
+from nestos.deploy import rpm_ostree, status
+from nestos.deploy.node import Node
+
+PATH = "/run/nestos/status.json"
+_MODE = 0o644
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """As JSON, for people (short and verbose), and as rpm-ostree tells it."""
+
+    document: dict[str, Any]
+    text: str
+    verbose: str
+    compatible: dict[str, Any]
+
+
+def publish(node: Node) -> None:
+    """Leaves a snapshot for everyone. Passwords in the address are left out."""
+    found = replace(status.collect(node), transaction=None)
+    parts = urlsplit(found.url)
+    found = replace(found, url=parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())
+    left = Snapshot(
+        document=status.document(found),
+        text=status.text(found),
+        verbose=status.text(found, verbose=True),
+        compatible=rpm_ostree.document(found),
+    )
+    path = node.root.join(PATH)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    durable.write(path, json.dumps(asdict(left)).encode(), mode=_MODE)
+
+
+def read(root: Root) -> Snapshot:
+    """What ``publish`` left. Raises ``StateError`` where there is nothing yet."""
+    try:
+        return Snapshot(**json.loads(root.join(PATH).read_bytes()))
+    except (OSError, ValueError, TypeError) as error:
+        hint = "it is there when the boot has completed; root can always ask: sudo nestos status"
+        raise StateError("there is no status for users yet", hint=hint) from error
