@@ -55,6 +55,7 @@ RPM_KEYS = (
 )
 
 _NAMES = frozenset(key.name for key in RPM_KEYS)
+_OF_APT = frozenset({"packages-from", "archive", "suite", "components"})
 
 
 def refuse(name: str, node: Node, report: Report) -> None:
@@ -66,6 +67,8 @@ def refuse(name: str, node: Node, report: Report) -> None:
 def resolve(name: str, node: Node, *, variables: condition.Variables, report: Report) -> RpmRepository:
     """The repository, with the texts of its keys read. It means something only if ``report`` holds no error."""
     entries = node.entries
+    for key in sorted(_OF_APT & entries.keys()):
+        entries[key].say(report, f'"{key}" of the repository "{name}" is for the apt backend', at_key=True)
 
     def texts(key: str) -> tuple[str, ...]:
         return tuple(condition.substitute(item, variables, report) for item in _items(entries.get(key)))
