@@ -21,6 +21,7 @@ from nestos.host.process import Runner
 
 _PROGRAM = Path(__file__).with_name("dnf_program.py")
 _ARMOUR = "-----BEGIN PGP"
+_FOLDERS = ("cache", "empty", "log", "state")  # below ``work``: dnf's own, and a root in which nothing is installed
 
 
 class DnfBackend:
@@ -39,7 +40,8 @@ class DnfBackend:
 
     def resolve(self, request: Request) -> Resolution:
         """As the interface says. Raises ``NetworkError`` naming the repository that cannot be read."""
-        self._work.mkdir(parents=True, exist_ok=True)
+        for name in _FOLDERS:
+            (self._work / name).mkdir(parents=True, exist_ok=True)
         sources = [source for source in request.sources if isinstance(source, RpmSource)]
         bundles = {source.name: self._bundle(source) for source in sources}
         question = {

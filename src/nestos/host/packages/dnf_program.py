@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import Any
 
 import dnf
-import dnf.callback
+import dnf.conf
 import dnf.exceptions
 import dnf.repo
 import dnf.rpm
@@ -24,13 +24,6 @@ _RETRIES = 3
 _TIMEOUT_SECONDS = 30
 _NEAREST = 3
 _ALGORITHMS = {hawkey.CHKSUM_SHA256: "sha256", hawkey.CHKSUM_SHA512: "sha512", hawkey.CHKSUM_SHA384: "sha384"}
-
-
-class _GivenKeys(dnf.callback.KeyImport):  # type: ignore[misc] # the real base class is in the tools tree
-    """The keys of an index are those that the manifest gave: taking them asks nobody."""
-
-    def _confirm(self, *_: object) -> bool:
-        return True
 
 
 def resolve(question: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,13 +110,12 @@ def _repository(source: Mapping[str, Any], conf: dnf.conf.Conf) -> dnf.repo.Repo
     repository.baseurl = source["addresses"]
     if source["metalink"]:
         repository.metalink = source["metalink"]
-    repository.gpgkey = source["keys"]
+    repository.gpgkey = source["keys"]  # taken without a question: the manifest gave them
     repository.repo_gpgcheck = source["check_index"]
     repository.priority = source["priority"]
     repository.excludepkgs = source["excluded"]
     repository.skip_if_unavailable = False
     repository._repo.expire()  # what is kept is asked for again; unchanged parts are not fetched
-    repository.set_key_import(_GivenKeys())
     return repository
 
 

@@ -212,7 +212,7 @@ def test_other_content_than_the_index_says_is_not_taken_in(
     backend: DnfBackend, tools: Tools, resolution: Resolution, tmp_path: Path
 ) -> None:
     tools.files["bash"] = b"something else and longer"
-    with pytest.raises(VerificationError, match="other content than its index says for: bash 1:5.2-1"):
+    with pytest.raises(VerificationError, match=r"other content than its index says for: bash 1:5\.2-1"):
         backend.fetch(resolution)
     assert not list((tmp_path / "dnf/download").iterdir())
 
