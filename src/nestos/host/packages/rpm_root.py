@@ -68,7 +68,8 @@ def make(target: Path, files: Sequence[Path], *, accounts: AccountFiles, timesta
     (target / "etc").mkdir(exist_ok=True)
     account_files.add(target / "etc", accounts)
     rest = [file for file in files if file not in first]
-    _rpm(target, rest, options=[], environment=environment, runner=runner)
+    if rest:
+        _rpm(target, rest, options=[], environment=environment, runner=runner)
     _tidy(target)
     old_place = target / "var/lib/rpm"
     if not old_place.is_symlink() and not old_place.exists():
