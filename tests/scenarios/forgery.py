@@ -33,22 +33,24 @@ def strangers_summary(lab: Lab, commit: str) -> dict[str, bytes]:
     return _summary(repository)
 
 
-def old_summary(lab: Lab, known: dict[str, Any]) -> dict[str, bytes]:
+def old_summary(lab: Lab, known: dict[str, Any], *, world: str = "") -> dict[str, bytes]:
     """The list of branches as it was when the release ``known`` was the newest, truly signed."""
-    repository, box = _copy(lab, "old-summary", known["commit"])
+    repository, box = _copy(lab, "old-summary", known["commit"], source=f"{world}repository", ref=str(known["ref"]))
     key = keys.ensure(lab.images["keys"], runner=box)
     repository.update_summary(gpg_key=key.fingerprint, gpg_home=key.home)
     return _summary(repository)
 
 
-def _copy(lab: Lab, name: str, commit: str) -> tuple[Repository, Toolbox]:
-    """A repository with ``commit`` as the newest of the tests' branch."""
-    box = lab.equipment.tools.with_binds(lab.folder, lab.images["repository"], lab.images["keys"])
+def _copy(
+    lab: Lab, name: str, commit: str, *, source: str = "repository", ref: str = TEST_REF
+) -> tuple[Repository, Toolbox]:
+    """A repository with ``commit`` as the newest of the branch ``ref``."""
+    box = lab.equipment.tools.with_binds(lab.folder, lab.images[source], lab.images["keys"])
     path = lab.folder / name
     repository = Repository(path, runner=box)
     box(["ostree", f"--repo={path}", "init", "--mode=archive"])
-    box(["ostree", f"--repo={path}", "pull-local", "--commit-metadata-only", str(lab.images["repository"]), commit])
-    box(["ostree", f"--repo={path}", "refs", f"--create={TEST_REF}", commit])
+    box(["ostree", f"--repo={path}", "pull-local", "--commit-metadata-only", str(lab.images[source]), commit])
+    box(["ostree", f"--repo={path}", "refs", f"--create={ref}", commit])
     return repository, box
 
 

@@ -4,7 +4,8 @@ Names: ``container`` and ``base`` are raw disk images (of the default edition, a
 edition), ``openstack`` is ``base`` for that platform, ``sealed`` is ``base`` with clevis, ``ready`` is the saved
 machine of ``prepared``, ``repository`` is the folder with every test release, ``sealed-repository`` the same folder
 with a release that ``sealed`` updates to, ``releases`` a JSON file that maps each test release (``v1``, ``v2``,
-``panic`` ...) to its ``release.json``, ``keys`` the GnuPG home of the key that signs them.
+``panic`` ...) to its ``release.json``, ``keys`` the GnuPG home of the key that signs them. Behind ``rpm-`` are the same
+of the base edition's packages as RPM packages: ``rpm-base``, and ``rpm-releases``, which are in the same repository.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import hashlib
 import json
 import platform
 import shutil
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -25,11 +27,13 @@ from nestos.host.toolbox import Toolbox
 from nestos.lab.scenario import Equipment, Lab
 from nestos.lab.spec import Accelerator
 from nestos.lab.ssh import Identity
+from tests.foundry import edition
 from tests.scenarios import prepared
 
 EDITIONS = Path(__file__).parent / "editions"
 DEFAULT_EDITION = Path(__file__).parents[2] / "editions/debian/manifest.yaml"
 RELEASES = ("v1", "v2", "panic", "hang", "unhealthy", "stuck")
+RPM_RELEASES = ("v1", "v2")
 
 
 class ScenarioImages:
@@ -67,11 +71,14 @@ class ScenarioImages:
         if name == "sealed-repository":
             self._release("sealed-v2")
             return self._test.repository
+        if name == "rpm-base":
+            return self._disk(self._rpm_release("v1"))
         if name in ("repository", "releases"):
-            made = {release: self._release(release) for release in RELEASES}
-            listing = self._test.folder("test-releases") / "releases.json"
-            listing.write_text(json.dumps({key: str(value.folder / "release.json") for key, value in made.items()}))
+            listing = self._listing("releases", {release: self._release(release) for release in RELEASES})
             return self._test.repository if name == "repository" else listing
+        if name in ("rpm-repository", "rpm-releases"):
+            listing = self._listing("rpm-releases", {release: self._rpm_release(release) for release in RPM_RELEASES})
+            return self._test.repository if name == "rpm-repository" else listing
         if name == "keys":
             return self._test.folder("keys")
         if name == "ready":
@@ -98,10 +105,19 @@ class ScenarioImages:
     def _release(self, name: str) -> Composed:
         return self._compose(EDITIONS / f"{name}.yaml", workspace=self._test)
 
-    def _compose(self, manifest: Path, *, workspace: Workspace) -> Composed:
+    def _rpm_release(self, name: str) -> Composed:
+        source = edition.make(self._test, progress=self._progress)
+        return self._compose(EDITIONS / f"rpm-{name}.yaml", workspace=self._test, variables=source.variables)
+
+    def _listing(self, name: str, made: Mapping[str, Composed]) -> Path:
+        listing = self._test.folder("test-releases") / f"{name}.json"
+        listing.write_text(json.dumps({key: str(value.folder / "release.json") for key, value in made.items()}))
+        return listing
+
+    def _compose(self, manifest: Path, *, workspace: Workspace, variables: Mapping[str, str] | None = None) -> Composed:
         key = str(manifest)
         if key not in self._composed:
-            options = Options(arch=platform.machine())
+            options = Options(arch=platform.machine(), variables=variables)
             self._composed[key] = pipeline.compose(
                 manifest, workspace=workspace, options=options, progress=self._progress
             )

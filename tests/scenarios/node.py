@@ -182,7 +182,7 @@ def first_boot(
     return node
 
 
-def releases(lab: Lab) -> dict[str, dict[str, Any]]:
-    """What is known of each test release, by the name of its manifest."""
-    listing = json.loads(lab.images["releases"].read_text())
+def releases(lab: Lab, *, world: str = "") -> dict[str, dict[str, Any]]:
+    """What is known of each test release, by the name of its manifest; ``world`` as in ``updating.begin``."""
+    listing = json.loads(lab.images[f"{world}releases"].read_text())
     return {name: json.loads(Path(path).read_text()) for name, path in listing.items()}

@@ -47,11 +47,7 @@ CONTAINER_HOST = config(
 @scenario("first-boot", minutes=7, needs=["container"])
 def boots_provisions_and_runs_containers(lab: Lab) -> None:
     """An image provisions itself on first boot and runs containers with podman and docker."""
-    node = first_boot(lab, image="container", config=CONTAINER_HOST)
-    with lab.step("what the config asked for"):
-        check_provisioned(lab, node)
-    with lab.step("the system is immutable"):
-        check_immutable(lab, node)
+    node = provisioned(lab, image="container")
     tar = container_image.archive(lab.equipment.tools.root / "usr/bin/busybox")
     node.run("mkdir -p /var/lib/images")
     node.machine.ssh(f"sudo -n sh -c 'cat >{IMAGE_TAR}'", stdin=tar)
@@ -59,10 +55,37 @@ def boots_provisions_and_runs_containers(lab: Lab) -> None:
         with lab.step(f"a container with {engine}"):
             check_engine(lab, node, engine=engine)
     with lab.step("second boot"):
-        node.reboot()
-        lab.check(node.read("/var/lib/once") == "ran\nran\n", "the unit did not run once per boot")
-        lab.check(node.read("/etc/scenario/hello") == "from the config\n", "/etc is not what it was")
-        lab.check("ignition.firstboot" not in node.read("/proc/cmdline"), "the second boot calls itself the first")
+        check_second_boot(lab, node)
+
+
+@scenario("rpm-first-boot", minutes=5, needs=["rpm-base"], tags=["long"])
+def boots_and_provisions_with_rpm(lab: Lab) -> None:
+    """An image of RPM packages provisions itself on first boot; its package database is rpm's."""
+    node = provisioned(lab, image="rpm-base")
+    with lab.step("rpm's database is the release's"):
+        size = int(node.output("stat --format=%s /usr/lib/sysimage/rpm/rpmdb.sqlite"))
+        lab.check(size > 1 << 20, f"the database has {size} bytes")
+        lab.check(node.output("readlink -f /var/lib/rpm") == "/usr/lib/sysimage/rpm", "/var/lib/rpm leads elsewhere")
+    with lab.step("second boot"):
+        check_second_boot(lab, node)
+
+
+def provisioned(lab: Lab, *, image: str) -> Node:
+    """A node of ``image`` after its first boot with ``CONTAINER_HOST``, all of which was checked."""
+    node = first_boot(lab, image=image, config=CONTAINER_HOST)
+    with lab.step("what the config asked for"):
+        check_provisioned(lab, node)
+    with lab.step("the system is immutable"):
+        check_immutable(lab, node)
+    return node
+
+
+def check_second_boot(lab: Lab, node: Node) -> None:
+    """Restarts: nothing is provisioned again, and what was stays."""
+    node.reboot()
+    lab.check(node.read("/var/lib/once") == "ran\nran\n", "the unit did not run once per boot")
+    lab.check(node.read("/etc/scenario/hello") == "from the config\n", "/etc is not what it was")
+    lab.check("ignition.firstboot" not in node.read("/proc/cmdline"), "the second boot calls itself the first")
 
 
 def check_provisioned(lab: Lab, node: Node) -> None:

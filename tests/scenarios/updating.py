@@ -11,6 +11,7 @@ from tests.scenarios.node import TEST_REF, Node, first_boot, releases
 from tests.scenarios.prepared import resume
 
 NEEDS = ["base", "repository", "releases", "keys"]
+RPM_NEEDS = ["rpm-base", "rpm-repository", "rpm-releases", "keys"]
 READY = ["ready", "repository", "releases", "keys"]
 _FALLBACK_SECONDS = 1500.0
 
@@ -31,20 +32,35 @@ def resumed(lab: Lab) -> tuple[Node, WebServer, dict[str, dict[str, Any]]]:
     return node, server, releases(lab)
 
 
-def begin(lab: Lab) -> tuple[Node, WebServer, dict[str, dict[str, Any]]]:
-    """A healthy node on the first test release, the server of all of them, and what is known of each."""
-    server = lab.server(lab.images["repository"])
-    return first_boot(lab), server, releases(lab)
+def begin(lab: Lab, *, world: str = "") -> tuple[Node, WebServer, dict[str, dict[str, Any]]]:
+    """A healthy node on the first test release, the server of all of them, and what is known of each.
+
+    ``world`` is empty for Debian packages and ``rpm-`` for RPM packages: the beginning of the images' names.
+    """
+    server = lab.server(lab.images[f"{world}repository"])
+    return first_boot(lab, image=f"{world}base"), server, releases(lab, world=world)
 
 
 @scenario("update-rollback", minutes=10, needs=NEEDS)
 def updates_and_goes_back(lab: Lab) -> None:
     """A node takes an update, keeps /etc and /var, marks it good, and goes back when told to."""
-    node, server, known = begin(lab)
+    goes_and_comes_back(lab, world="")
+
+
+@scenario("rpm-update-rollback", minutes=10, needs=RPM_NEEDS, tags=["long"])
+def updates_and_goes_back_with_rpm(lab: Lab) -> None:
+    """A node of RPM packages takes an update, keeps /etc and /var, marks it good, and goes back when told to."""
+    goes_and_comes_back(lab, world="rpm-")
+
+
+def goes_and_comes_back(lab: Lab, *, world: str) -> None:
+    """What both package worlds have to do; ``world`` as in ``begin``."""
+    node, server, known = begin(lab, world=world)
+    ref = known["v2"]["ref"]
     with lab.step("what there is"):
         node.write("/etc/scenario/edited", "before\n")
         node.write("/var/lib/scenario/data", "kept\n")
-        node.follow(server.guest_url, ref=TEST_REF)
+        node.follow(server.guest_url, ref=ref)
         lab.check(node.upgrade("--check").returncode == 0, "no update is offered")
     with lab.step("update"):
         server.forget_traffic()
@@ -61,10 +77,10 @@ def updates_and_goes_back(lab: Lab) -> None:
         lab.check(node.read("/usr/share/nestos/release-file") == "two\n", "the release's file is another's")
         lab.check(node.read("/etc/scenario/edited") == "before\n", "/etc was lost")
         lab.check(node.read("/var/lib/scenario/data") == "kept\n", "/var was lost")
-        node.follow(server.guest_url, ref=TEST_REF)
+        node.follow(server.guest_url, ref=ref)
         lab.check(node.upgrade(accepted=(77,)).returncode == 77, "the newest version was taken again")
     with lab.step("a repository that went back in time"):
-        server.documents.update(forgery.old_summary(lab, known["v1"]))
+        server.documents.update(forgery.old_summary(lab, known["v1"], world=world))
         refused = node.upgrade(accepted=(1,))
         lab.check(known["v1"]["version"] in refused.stderr, f"the refusal does not name the version: {refused.stderr}")
         lab.check("--allow-downgrade" in refused.stderr, f"the refusal does not say the way out: {refused.stderr}")
@@ -78,7 +94,7 @@ def updates_and_goes_back(lab: Lab) -> None:
         lab.check(node.read("/var/lib/scenario/data") == "kept\n", "/var was rolled back")
         lab.check(node.status()["denied"] == [], "a rollback denied a release")
     with lab.step("forward to a version by name"):
-        node.follow(server.guest_url, ref=TEST_REF)
+        node.follow(server.guest_url, ref=ref)
         node.run(f"nestos deploy {known['v2']['version']}", timeout_seconds=_FALLBACK_SECONDS)
         node.reboot()
         lab.check(node.version() == known["v2"]["version"], f"{node.version()} runs")

@@ -34,7 +34,8 @@ EXPORTS: Mapping[str, Sequence[str]] = {
     "nestos.butane": ["VARIANTS", "Translation", "translate"],
     "nestos.butane.variants": ["VARIANTS", "Variant", "Version"],
     "nestos.wire.manifest": [
-        *("AddedFile", "Backend", "Compression", "Manifest", "RemovedFromPackage", "Repository", "Script"),
+        *("AddedFile", "Backend", "Compression", "Manifest", "RemovedFromPackage", "Repository", "RpmRepository"),
+        "Script",
         *("SystemUser", "digest", "load", "require"),
     ],
 }

@@ -18,9 +18,22 @@ _EMPTY = ("boot", "dev", "etc", "proc", "run", "sys", "sysroot", "tmp", "var")
 _MERGED = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib"}
 _MAY_BE_MERGED = {name: f"usr/{name}" for name in ("lib32", "lib64", "libx32")}
 _MACHINE_IDS = ("", "uninitialized")
-_LEFTOVERS = (".dpkg-old", ".dpkg-new", ".dpkg-dist", ".dpkg-tmp", ".ucf-old", ".ucf-dist", ".bak", ".orig", "~")
+_LEFTOVERS = (
+    ".rpmnew",
+    ".rpmorig",
+    ".rpmsave",
+    ".dpkg-old",
+    ".dpkg-new",
+    ".dpkg-dist",
+    ".dpkg-tmp",
+    ".ucf-old",
+    ".ucf-dist",
+    ".bak",
+    ".orig",
+    "~",
+)
 _ACCOUNT_FILES = ("passwd", "group", "shadow", "gshadow", "subuid", "subgid")
-_DATABASE = "usr/lib/sysimage/dpkg/status"
+_DATABASES = ("usr/lib/sysimage/dpkg/status", "usr/lib/sysimage/rpm/rpmdb.sqlite")
 _FIRST_PERSON, _NOBODY = 1000, 65534
 _TMPFILES = "usr/lib/tmpfiles.d"
 
@@ -121,8 +134,8 @@ def _check_leftovers(tree: Path, report: Report) -> None:
 
 
 def _check_database(tree: Path, report: Report) -> None:
-    if not _is_file(tree / _DATABASE):
-        report.error("is missing: the package database belongs to the release", _DATABASE)
+    if not any(_is_file(tree / name) for name in _DATABASES):
+        report.error("holds no package database: it belongs to the release", "usr/lib/sysimage")
 
 
 def _check_names(tree: Path, report: Report) -> None:

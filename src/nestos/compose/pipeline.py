@@ -17,23 +17,20 @@ from pathlib import Path
 from nestos.base import durable
 from nestos.base.errors import InputError, NestosError
 from nestos.base.log import Progress
-from nestos.compose import keys, product, release, tools, tree
+from nestos.compose import keys, packaging, product, release, tools, tree
 from nestos.compose.keys import SigningKey
 from nestos.compose.release import Release
 from nestos.compose.workspace import Workspace
 from nestos.host import space
-from nestos.host.packages import sources
-from nestos.host.packages.apt import AptBackend
-from nestos.host.packages.backend import AccountFiles, Package, PackageSource, Request, Resolution
+from nestos.host.packages.backend import AccountFiles, Package, PackageBackend, Request, Resolution
 from nestos.ostree.repository import Repository
 from nestos.wire import lockfile
 from nestos.wire.lockfile import Locked, Lockfile
 from nestos.wire.manifest.identity import digest as manifest_digest
 from nestos.wire.manifest.loading import load
-from nestos.wire.manifest.model import Backend, Manifest
+from nestos.wire.manifest.model import Manifest
 from nestos.wire.version import next_version
 
-_DPKG_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 # This package's own code that shapes a tree or its image, beside what the tree itself holds of it.
 _SHAPING_CODE = ("layout", "compose/tree.py", "compose/release.py")
 _ROOT_FORMAT = "1"  # raised when the same packages are installed another way
@@ -75,8 +72,6 @@ def compose(path: Path, *, workspace: Workspace, options: Options, progress: Pro
     leaves them. Raises ``BusyError`` while another one works in the same cache.
     """
     manifest = read_manifest(path, arch=options.arch, variables=options.variables or {}, progress=progress)
-    if manifest.backend is not Backend.APT:
-        raise InputError(f"the {manifest.backend} backend is not here yet; nestos: backend: apt is")
     with workspace.exclusively(), space.watched(workspace.home):
         return _compose(manifest, workspace=workspace, options=options, progress=progress)
 
@@ -87,8 +82,8 @@ def _compose(manifest: Manifest, *, workspace: Workspace, options: Options, prog
     shaping = tools.shaping(toolbox.root)
     if options.lock is not None:
         _compare_tools(shaping, options.lock, progress=progress)
-    backend = AptBackend(runner=toolbox, work=workspace.folder("apt"), pool=workspace.folder("pool"))
-    resolution = _resolution(manifest, workspace=workspace, options=options, backend=backend, progress=progress)
+    backend = packaging.backend(manifest, workspace=workspace, toolbox=toolbox, progress=progress)
+    resolution = resolve(manifest, workspace=workspace, options=options, backend=backend, progress=progress)
     table = tree.accounts_of(manifest)
     packages_digest = _packages_digest(resolution, accounts=repr(table))
     name = _build_name(manifest, packages_digest, key=key, shaping=shaping)
@@ -154,7 +149,7 @@ def _compare_tools(shaping: Mapping[str, str], lock: Lockfile, *, progress: Prog
 
 
 def _install(
-    resolution: Resolution, root: Path, *, backend: AptBackend, table: AccountFiles, progress: Progress
+    resolution: Resolution, root: Path, *, backend: PackageBackend, table: AccountFiles, progress: Progress
 ) -> None:
     count, size = len(resolution.packages), resolution.download_bytes / 1e6
     with progress.stage(f"packages: {count} files, {size:.0f} MB, fetching what the pool lacks"):
@@ -167,15 +162,19 @@ def _install(
     partial.rename(root)
 
 
-def _resolution(
-    manifest: Manifest, *, workspace: Workspace, options: Options, backend: AptBackend, progress: Progress
+def resolve(
+    manifest: Manifest, *, workspace: Workspace, options: Options, backend: PackageBackend, progress: Progress
 ) -> Resolution:
+    """The manifest's packages: as they were resolved last time, unless a newer answer is asked for.
+
+    Raises ``InputError`` where the lock does not fix each of them.
+    """
     pins = {name: entry.version for name, entry in options.lock.packages.items()} if options.lock else {}
     request = Request(
         packages=manifest.packages,
         excluded=manifest.excluded_packages,
-        architecture=_DPKG_ARCHITECTURES[manifest.arch],
-        sources=_sources(manifest),
+        architecture=packaging.architecture(manifest),
+        sources=packaging.sources_of(manifest),
         recommends=manifest.recommends,
         pins=pins,
     )
@@ -210,21 +209,8 @@ def _check_lock(found: Resolution, lock: Lockfile) -> None:
         )
 
 
-def _sources(manifest: Manifest) -> tuple[PackageSource, ...]:
-    addresses = sources.configured() if any(r.address is None for r in manifest.repositories) else {}
-    return tuple(
-        PackageSource(
-            name=repository.name,
-            uri=repository.address or sources.locate(repository.archive, addresses),
-            suite=repository.suite,
-            components=repository.components,
-        )
-        for repository in manifest.repositories
-    )
-
-
 def _packages_digest(resolution: Resolution, *, accounts: str) -> str:
-    lines = [f"{package.name} {package.version} {package.digest}" for package in resolution.packages]
+    lines = [f"{p.name} {p.version} {p.digest}{p.trust and f' {p.trust}'}" for p in resolution.packages]
     return hashlib.sha256("\n".join([_ROOT_FORMAT, accounts, *lines]).encode()).hexdigest()
 
 

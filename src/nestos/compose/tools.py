@@ -1,7 +1,8 @@
-"""The tools tree: a small pinned Debian root whose programs shape everything that is built.
+"""The tools trees: small pinned Debian roots whose programs shape everything that is built.
 
-The host lends only mmdebstrap, bubblewrap and its package sources. The tree is named by a digest of what it is made
-from, kept in the cache, and made again only when that changes.
+The host lends only mmdebstrap, bubblewrap and its package sources. A tree is named by a digest of what it is made
+from, kept in the cache, and made again only when that changes. What only RPM composes need is a tree of its own, so
+that the others do not pay for it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import platform
 import re
 import shutil
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 
 from nestos.base import lock
@@ -24,6 +26,17 @@ from nestos.host.toolbox import Toolbox
 
 RELEASE = "trixie"
 
+
+class Kind(StrEnum):
+    """Which tools tree."""
+
+    BASE = "base"
+    """Images, commits, Debian packages, virtual machines."""
+    RPM = "rpm"
+    """dnf, rpm, and what makes an index of RPM packages."""
+
+
+_RPM_PACKAGES = ("bubblewrap", "ca-certificates", "createrepo-c", "dnf", "gnupg", "python3-librepo", "rpm")
 _PACKAGES: tuple[str, ...] = (
     "binutils",
     "bubblewrap",
@@ -66,19 +79,21 @@ _ROOM_BYTES = 800 << 20  # the tree has 390 MiB; its package files are beside it
 _DPKG_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def packages(machine: str) -> tuple[str, ...]:
+def packages(machine: str, *, kind: Kind = Kind.BASE) -> tuple[str, ...]:
     """Names of the tree's packages on a host of the given machine type (``uname -m``)."""
+    if kind is Kind.RPM:
+        return _RPM_PACKAGES
     return (*_PACKAGES, *_PACKAGES_BY_MACHINE.get(machine, ()))
 
 
-def digest(machine: str, origins: Sequence[PackageSource]) -> str:
+def digest(machine: str, origins: Sequence[PackageSource], *, kind: Kind = Kind.BASE) -> str:
     """What the tree is named by: its packages and sources. 16 hex digits."""
-    text = "\n".join([RELEASE, machine, *packages(machine), *(f"{s.suite} {s.components}" for s in origins)])
+    text = "\n".join([RELEASE, machine, *packages(machine, kind=kind), *(f"{s.suite} {s.components}" for s in origins)])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def ensure(cache: Path, *, progress: Progress) -> Toolbox:
-    """The tools tree, composed if the cache has none. An interrupted attempt leaves nothing that would be used.
+def ensure(cache: Path, *, progress: Progress, kind: Kind = Kind.BASE) -> Toolbox:
+    """A tools tree, composed if the cache has none. An interrupted attempt leaves nothing that would be used.
 
     Raises ``BusyError`` while another program composes it, ``NetworkError`` and ``SpaceError`` naming the cause.
     """
@@ -86,15 +101,16 @@ def ensure(cache: Path, *, progress: Progress) -> Toolbox:
     if machine not in _DPKG_ARCHITECTURES:
         raise InputError(f"a host of the type {machine} cannot compose; these can: {', '.join(_DPKG_ARCHITECTURES)}")
     origins = sources.debian(RELEASE)
-    home = cache / "tools" / digest(machine, origins)
+    home = cache / "tools" / digest(machine, origins, kind=kind)
     root = home / "root"
     if not root.exists():
         home.mkdir(parents=True, exist_ok=True)
         with lock.held(home / "lock", what="the tools tree"), space.watched(cache):
             if not root.exists():
                 space.require(cache, need_bytes=_ROOM_BYTES, what="the tools tree")
-                with progress.stage(f"tools tree: {len(packages(machine))} packages and what they need"):
-                    _compose(home / "root.part", origins, machine=machine)
+                names = packages(machine, kind=kind)
+                with progress.stage(f"tools tree ({kind}): {len(names)} packages and what they need"):
+                    _compose(home / "root.part", origins, machine=machine, names=names)
                     (home / "root.part").rename(root)
     return Toolbox(root)
 
@@ -109,14 +125,15 @@ def shaping(root: Path) -> dict[str, str]:
     return found
 
 
-def _compose(target: Path, origins: Sequence[PackageSource], *, machine: str) -> None:
+def _compose(target: Path, origins: Sequence[PackageSource], *, machine: str, names: Sequence[str]) -> None:
     if os.geteuid() != 0:
         raise StateError("a package tree is made by root only", hint="run it again as root, or with sudo")
     if target.exists():
         shutil.rmtree(target)
     try:
         # It starts a small Python program for each package; a Python put before the system's on PATH may start slowly.
-        process.run(_command(target, origins, machine=machine), environment={"PATH": process.SYSTEM_PATH})
+        command = _command(target, origins, machine=machine, names=names)
+        process.run(command, environment={"PATH": process.SYSTEM_PATH})
     except BaseException as error:
         shutil.rmtree(target, ignore_errors=True)
         if isinstance(error, CommandError):
@@ -124,8 +141,7 @@ def _compose(target: Path, origins: Sequence[PackageSource], *, machine: str) ->
         raise
 
 
-def _command(target: Path, origins: Sequence[PackageSource], *, machine: str) -> list[str]:
-    names = ",".join(packages(machine))
+def _command(target: Path, origins: Sequence[PackageSource], *, machine: str, names: Sequence[str]) -> list[str]:
     lines = [f"deb {s.uri} {s.suite} {' '.join(s.components)}" for s in origins]
     return [
         "mmdebstrap",
@@ -139,7 +155,7 @@ def _command(target: Path, origins: Sequence[PackageSource], *, machine: str) ->
         "--dpkgopt=path-exclude=/usr/share/man/*",
         "--dpkgopt=path-exclude=/usr/share/doc/*",
         "--dpkgopt=path-exclude=/usr/share/locale/*",
-        f"--include={names}",
+        f"--include={','.join(names)}",
         RELEASE,
         os.fspath(target),
         *lines,

@@ -62,7 +62,7 @@ def compose(
     with progress.stage("tree: layout"):
         process.run(["cp", "--archive", "--reflink=auto", root, target])
         inside = Toolbox(target)
-        _remove(target, manifest)
+        _remove(target, manifest, backend=backend)
         product.install(target)
         keys = target / "usr/share/nestos/keys"
         keys.mkdir(parents=True, exist_ok=True)
@@ -120,11 +120,14 @@ def _add(root: Root, entry: AddedFile) -> None:
         target.chmod(entry.mode)
 
 
-def _remove(tree: Path, manifest: Manifest) -> None:
+def _remove(tree: Path, manifest: Manifest, *, backend: PackageBackend) -> None:
     root = Root(tree)
     doomed = list(manifest.remove_files)
     for entry in manifest.remove_from_packages:
-        listing = _package_files(tree, entry.package)
+        try:
+            listing = backend.files(tree, entry.package)
+        except InputError as error:
+            raise InputError(f"remove-from-packages: {error}") from error
         doomed += [path for path in listing if any(re.fullmatch(pattern, path) for pattern in entry.patterns)]
     for name in doomed:
         path = root.join(name, follow_last=False)
@@ -135,15 +138,6 @@ def _remove(tree: Path, manifest: Manifest) -> None:
                 shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-
-
-def _package_files(tree: Path, package: str) -> list[str]:
-    found = sorted((tree / "var/lib/dpkg/info").glob(f"{package}.list")) or sorted(
-        (tree / "var/lib/dpkg/info").glob(f"{package}:*.list")
-    )
-    if not found:
-        raise InputError(f"remove-from-packages: the package {package!r} is not in the tree")
-    return found[0].read_text().splitlines()
 
 
 def run_scripts(tree: Path, manifest: Manifest, *, inside: Runner) -> None:

@@ -17,13 +17,15 @@ _LEFT_OUT = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "tkinter", "turtle
 
 def compile_tree(tree: Path, *, inside: Runner) -> None:
     """Compiles the tree's standard library and packages with the tree's own interpreter."""
-    library = tree / "usr/lib"
-    for cache in library.glob("python3*/**/__pycache__"):
-        shutil.rmtree(cache)
-    for version in library.glob("python3.*"):
-        for name in _LEFT_OUT:
-            shutil.rmtree(version / name, ignore_errors=True)
-    folders = [f"/usr/lib/{path.name}" for path in sorted(library.glob("python3*")) if path.is_dir()]
+    # Red Hat's systems have the standard library in lib64 and packages without compiled parts in lib.
+    libraries = [path for path in sorted(tree.glob("usr/lib*/python3*")) if path.is_dir() and not path.is_symlink()]
+    for library in libraries:
+        for cache in library.glob("**/__pycache__"):
+            shutil.rmtree(cache)
+        if library.name != "python3":
+            for name in _LEFT_OUT:
+                shutil.rmtree(library / name, ignore_errors=True)
+    folders = [f"/{library.relative_to(tree)}" for library in libraries]
     if not folders:
         return
     command = ["python3", "-I", "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash"]

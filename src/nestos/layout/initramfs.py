@@ -14,6 +14,7 @@ from pathlib import Path
 
 from nestos.base import durable
 from nestos.base.errors import CommandError
+from nestos.compose import product
 from nestos.host.process import Runner
 
 _MODULES = ("systemd", "systemd-veritysetup", "systemd-networkd", "nestos", "ignition")
@@ -63,7 +64,6 @@ _SAID_KEPT = 4000  # characters of dracut's output that an error carries
 _INPUTS = (
     "usr/lib/dracut",
     "usr/lib/ignition",
-    "usr/lib/python3/dist-packages/nestos",
     "usr/lib/systemd/system.conf.d",
     "usr/lib/modprobe.d",
     "etc/dracut.conf.d",
@@ -74,7 +74,7 @@ _INPUTS = (
 def digest(tree: Path, *, packages_digest: str, arguments: tuple[str, ...] = ()) -> str:
     """Names the image that ``build`` would make for ``tree``."""
     total = hashlib.sha256(f"{packages_digest}\0{_MODULES}\0{_OMITTED}\0{arguments}".encode())
-    for folder in _INPUTS:
+    for folder in (*_INPUTS, f"{product.python_folder(tree)}/nestos"):
         for path in sorted((tree / folder).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 total.update(f"{path.relative_to(tree)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())

@@ -109,7 +109,7 @@ def test_what_a_release_must_not_hold_is_an_error_at_its_place(
         ("proc", "proc", "must be an empty folder"),
         ("home", "home", "it is no link"),
         ("bin", "bin", "it is no link"),
-        ("usr/lib/sysimage/dpkg/status", "usr/lib/sysimage/dpkg/status", "belongs to the release"),
+        ("usr/lib/sysimage/dpkg/status", "usr/lib/sysimage", "belongs to the release"),
         ("usr/etc/machine-id", "usr/etc/machine-id", "is missing"),
         ("usr/etc/passwd", "usr/etc/passwd", "is missing or empty"),
     ],

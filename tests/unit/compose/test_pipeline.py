@@ -12,13 +12,13 @@ import pytest
 
 from nestos.base.errors import BusyError, CommandError, InputError, NetworkError, SpaceError
 from nestos.base.log import Progress
-from nestos.compose import keys, pipeline, product, release, tools, tree
+from nestos.compose import keys, packaging, pipeline, product, release, tools, tree
 from nestos.compose.keys import SigningKey
 from nestos.compose.pipeline import Composed, Options
 from nestos.compose.tree import Tree
 from nestos.compose.workspace import Workspace
 from nestos.host.packages import sources
-from nestos.host.packages.backend import AccountFiles, Package, Request, Resolution
+from nestos.host.packages.backend import AccountFiles, Package, PackageSource, Request, Resolution, RpmSource
 from nestos.wire.lockfile import Locked, Lockfile
 from tests.unit.compose.test_images import RELEASE
 from tests.unit.compose.trees import plant
@@ -141,9 +141,9 @@ class Factory:
 @pytest.fixture
 def factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Factory:
     factory = Factory(tmp_path)
-    monkeypatch.setattr(tools, "ensure", lambda cache, progress: factory)
+    monkeypatch.setattr(tools, "ensure", lambda cache, progress, kind=tools.Kind.BASE: factory)
     monkeypatch.setattr(keys, "ensure", lambda home, runner, wanted: factory.key)
-    monkeypatch.setattr(pipeline, "AptBackend", lambda runner, work, pool: factory)
+    monkeypatch.setattr(packaging, "AptBackend", lambda runner, work, pool: factory)
     monkeypatch.setattr(tree, "compose", factory.make_tree)
     monkeypatch.setattr(release, "publish", factory.publish)
     monkeypatch.setattr(product, "digest", lambda: "product")
@@ -210,7 +210,9 @@ def test_the_archive_is_asked_for_what_the_manifest_says(factory: Factory) -> No
     factory.compose()
     (request,) = factory.requests
     assert (request.packages, request.excluded, request.architecture) == (("less",), ("nano",), "amd64")
-    assert [(one.uri, one.suite) for one in request.sources] == [("http://mirror.example/debian", "trixie")]
+    assert request.sources == (
+        PackageSource(name="debian", uri="http://mirror.example/debian", suite="trixie", components=("main",)),
+    )
     assert request.pins == {}
 
 
@@ -218,7 +220,9 @@ def test_a_source_of_the_host_is_looked_up_there(factory: Factory, monkeypatch: 
     factory.manifest.write_text(MANIFEST.replace(', packages-from: "http://mirror.example/debian"', ""))
     monkeypatch.setattr(sources, "configured", lambda: {"debian": "http://host.example/debian/"})
     factory.compose()
-    assert factory.requests[0].sources[0].uri == "http://host.example/debian/"
+    (source,) = factory.requests[0].sources
+    assert isinstance(source, PackageSource)
+    assert source.uri == "http://host.example/debian/"
     monkeypatch.setattr(sources, "configured", dict)
     with pytest.raises(InputError, match="no package source for the archive 'debian'"):
         factory.compose()
@@ -282,6 +286,29 @@ def test_a_manifest_without_a_version_is_refused(factory: Factory) -> None:
         factory.compose()
 
 
+def test_a_manifest_of_the_dnf_backend_goes_through_the_same_stages(
+    factory: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packaging, "DnfBackend", lambda runner, work, pool: factory)
+    source = '{baseurl: "https://mirror.example/", gpgcheck: false, priority: 7}'
+    text = MANIFEST.replace('{suite: trixie, packages-from: "http://mirror.example/debian"}', source)
+    factory.manifest.write_text(text + "nestos: {backend: dnf}\n")
+    factory.compose()
+    assert factory.did == WHOLE
+    (request,) = factory.requests
+    assert request.architecture == "x86_64"
+    assert request.sources == (
+        RpmSource(name="debian", addresses=("https://mirror.example/",), check_packages=False, priority=7),
+    )
+
+
+def test_packages_that_other_keys_vouch_for_make_another_root(factory: Factory) -> None:
+    factory.compose()
+    factory.archive = (replace(package("less"), trust="t"),)
+    factory.compose(refresh=True)
+    assert "install" in factory.did
+
+
 # What goes wrong
 
 
@@ -292,12 +319,6 @@ def test_every_finding_of_the_manifest_is_told(factory: Factory) -> None:
     assert "pakages" in str(caught.value)
     assert '"unit"' in str(caught.value)
     assert factory.did == []
-
-
-def test_another_backend_is_named(factory: Factory) -> None:
-    factory.manifest.write_text(MANIFEST + "nestos: {backend: dnf}\n")
-    with pytest.raises(InputError, match="dnf"):
-        factory.compose()
 
 
 @pytest.mark.parametrize("step", ["fetch", "install", "tree", "publish"])

@@ -134,3 +134,19 @@ def test_the_digest_of_folders_is_of_their_content(source: Path) -> None:
     assert product.code_digest("compose") == before
     plant(source, {"compose/y.py": "2"})
     assert product.code_digest("compose") != before
+
+
+@pytest.mark.parametrize(
+    ("folders", "place"),
+    [
+        (["usr/lib/python3/dist-packages", "usr/lib/python3.13/site-packages"], "usr/lib/python3/dist-packages"),
+        (["usr/lib/python3.11/site-packages"], "usr/lib/python3.11/site-packages"),
+        (["usr/lib"], "usr/lib/python3/dist-packages"),
+    ],
+    ids=["Debian", "Red Hat", "no Python yet"],
+)
+def test_the_code_goes_where_the_trees_interpreter_looks(tmp_path: Path, folders: list[str], place: str) -> None:
+    plant(tmp_path, dict.fromkeys([*folders, "usr/bin", "etc"]))
+    product.install(tmp_path)
+    assert product.python_folder(tmp_path) == place
+    assert (tmp_path / place / "nestos/base/errors.py").exists()

@@ -148,8 +148,6 @@ INSTALLED: dict[str, Entry] = {
     "etc/group": "root:x:0:\nnestos-agent:x:99:\n",
     "etc/ssh/ssh_host_rsa_key": "secret",
     "var/lib/dpkg/status": "",
-    "var/lib/dpkg/info/x.list": "/usr/share/x/keep\n/usr/share/x/drop.1\n/usr/share/x\n",
-    "var/lib/dpkg/info/y:amd64.list": "/usr/share/y\n",
     "var/cache/x": "",
 }
 
@@ -212,6 +210,12 @@ class _Backend:
     def install(self, resolution: object, *, target: Path, accounts: object) -> None:
         raise AssertionError
 
+    def files(self, target: Path, package: str) -> list[str]:
+        assert (target / "usr").is_dir()
+        if package != "x":
+            raise InputError(f"the package {package!r} is not in the tree")
+        return ["/usr/share/x/keep", "/usr/share/x/drop.1", "/usr/share/x"]
+
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
@@ -256,7 +260,6 @@ def test_the_whole_tree_is_not_removed(world: World, path: str) -> None:
 
 
 def test_removing_from_a_package_that_is_not_there_names_it(world: World) -> None:
-    world.compose(remove_from_packages=(RemovedFromPackage(package="y", patterns=("/x",)),))  # an architecture's own
     with pytest.raises(InputError, match="remove-from-packages: the package 'z' is not in the tree"):
         world.compose(remove_from_packages=(RemovedFromPackage(package="z", patterns=("/x",)),))
 

@@ -44,3 +44,12 @@ def test_a_tree_without_python_is_left_alone(tmp_path: Path) -> None:
     inside = Scripted()
     bytecode.compile_tree(tmp_path, inside=inside)
     assert inside.calls == []
+
+
+def test_a_standard_library_in_lib64_is_compiled_too(tmp_path: Path) -> None:
+    plant(tmp_path, {"usr/lib64/python3.11/os.py": "", "usr/lib/python3.11/site-packages/nestos/x.py": ""})
+    plant(tmp_path, {"usr/lib64/python3.11/test/x.py": ""})
+    inside = Scripted()
+    bytecode.compile_tree(tmp_path, inside=inside)
+    assert inside.calls[0].line[-2:] == ["/usr/lib/python3.11", "/usr/lib64/python3.11"]
+    assert not (tmp_path / "usr/lib64/python3.11/test").exists()

@@ -18,7 +18,7 @@ from pathlib import Path
 from nestos.base.errors import CommandError, InputError, VerificationError
 from nestos.host import space
 from nestos.host.packages import apt_failures
-from nestos.host.packages.backend import AccountFiles, Package, Request, Resolution
+from nestos.host.packages.backend import AccountFiles, Package, PackageSource, Request, Resolution
 from nestos.host.process import Completed, Runner
 
 _URI_LINE = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<digest>[0-9a-f]{64})$", re.MULTILINE)
@@ -136,13 +136,22 @@ class AptBackend:
                 return dict(line.split("\t") for line in listing.splitlines())
         raise InputError(f"{tree} holds no dpkg database")
 
+    def files(self, tree: Path, package: str) -> list[str]:
+        """Reads the list that dpkg keeps of each package."""
+        info = tree / "var/lib/dpkg/info"
+        found = sorted(info.glob(f"{package}.list")) or sorted(info.glob(f"{package}:*.list"))
+        if not found:
+            raise InputError(f"the package {package!r} is not in the tree")
+        return found[0].read_text().splitlines()
+
     def _configure(self, request: Request) -> None:
         for folder in ("var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/lib/dpkg", "etc"):
             (self._work / folder).mkdir(parents=True, exist_ok=True)
         (self._work / "var/lib/dpkg/status").write_text("")
         for known in (self._work / "var/cache/apt/archives").glob("*.deb"):
             known.unlink()  # --print-uris leaves out what is in there
-        lines = [f"deb {s.uri} {s.suite} {' '.join(s.components)}\n" for s in request.sources]
+        origins = [source for source in request.sources if isinstance(source, PackageSource)]
+        lines = [f"deb {s.uri} {s.suite} {' '.join(s.components)}\n" for s in origins]
         (self._work / "etc/sources.list").write_text("".join(lines))
         pins = [
             f"Package: {name}\nPin: version {version}\nPin-Priority: 1001\n"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from nestos.base.errors import CommandError, InputError, NestosError, NetworkError, SpaceError, VerificationError
-from nestos.host.packages.backend import Request
+from nestos.host.packages.backend import PackageSource, Request
 from nestos.host.space import FULL
 
 _MISSING = (
@@ -62,7 +62,7 @@ def unresolved(error: CommandError, request: Request) -> NestosError:
     """The error for names that cannot be installed, all of them at once; else ``error`` itself."""
     missing = sorted({name for pattern in _MISSING for name in pattern.findall(error.output)})
     if missing:
-        suites = ", ".join(source.suite for source in request.sources)
+        suites = ", ".join(source.suite for source in request.sources if isinstance(source, PackageSource))
         return InputError(
             f"not in the archive ({suites}, {request.architecture}): {', '.join(missing)}",
             hint="a virtual package is asked for by the name of one that provides it",

@@ -1,7 +1,7 @@
 """What a package backend does for a compose: resolve, fetch, install, list.
 
-A backend drives the distribution's own tools; nothing of theirs is written again. ``apt`` is here; ``dnf`` takes
-its place beside it with the same four methods.
+A backend drives the distribution's own tools; nothing of theirs is written again. ``apt`` and ``dnf`` stand beside
+each other with the same methods.
 """
 
 from __future__ import annotations
@@ -9,17 +9,41 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 
 @dataclass(frozen=True, kw_only=True)
 class PackageSource:
-    """One repository: a base address, a suite (or release) and components."""
+    """One repository of Debian packages: a base address, a suite (or release) and components."""
 
     name: str
     uri: str
     suite: str
     components: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RpmSource:
+    """One repository of RPM packages, as a section of dnf's configuration has it (dnf.conf(5))."""
+
+    name: str
+    addresses: tuple[str, ...] = ()
+    """http, https or file; tried in turn."""
+    metalink: str = ""
+    """Address of a list of mirrors; empty for none."""
+    keys: tuple[str, ...] = ()
+    """OpenPGP public keys, each as armoured text or as an https address."""
+    check_packages: bool = True
+    """Whether every package must be signed by one of ``keys``."""
+    check_index: bool = False
+    """Whether the index must be; not every distribution signs it."""
+    priority: int = 99
+    """A package is taken from the repositories with the lowest number that have its name."""
+    excluded: tuple[str, ...] = ()
+    """Names, with ``*``, of packages that are not taken from here."""
+
+
+Source: TypeAlias = PackageSource | RpmSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +60,8 @@ class Package:
     size_bytes: int
     uri: str
     installed_bytes: int = field(default=0, compare=False)
+    trust: str = ""
+    """sha256, in hexadecimal, of the file of keys (in the pool) of which one must have signed it; empty: none must."""
     stanza: str = field(default="", repr=False, compare=False)
 
     @property
@@ -51,7 +77,7 @@ class Request:
     packages: tuple[str, ...]
     excluded: tuple[str, ...] = ()
     architecture: str
-    sources: tuple[PackageSource, ...]
+    sources: tuple[Source, ...]
     recommends: bool = False
     pins: Mapping[str, str] = field(default_factory=dict)
 
@@ -93,6 +119,9 @@ class PackageBackend(Protocol):
 
     def installed(self, tree: Path) -> dict[str, str]:
         """Name and version of each package that the database inside ``tree`` has as installed."""
+
+    def files(self, tree: Path, package: str) -> list[str]:
+        """The absolute paths that ``package`` has in ``tree``. Raises ``InputError`` where it is not installed."""
 
 
 @dataclass(frozen=True, kw_only=True)

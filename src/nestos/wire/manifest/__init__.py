@@ -14,6 +14,7 @@ from nestos.wire.manifest.model import (
     Manifest,
     RemovedFromPackage,
     Repository,
+    RpmRepository,
     Script,
     SystemUser,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Manifest",
     "RemovedFromPackage",
     "Repository",
+    "RpmRepository",
     "Script",
     "SystemUser",
     "digest",

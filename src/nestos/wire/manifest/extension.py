@@ -6,6 +6,7 @@ import re
 
 from nestos.wire.manifest.document import Node
 from nestos.wire.manifest.keys import Key, Merge, Record, Status
+from nestos.wire.manifest.rpm_repositories import RPM_KEYS
 from nestos.wire.manifest.shapes import Anything, Choice, Either, ListOf, MapOf, Text, Whole
 
 SIZE_PATTERN = r"[1-9][0-9]* ?(B|KiB|MiB|GiB)"
@@ -54,6 +55,7 @@ REPOSITORY = Record(
             note="Components of a Debian archive.",
             default="`[main]`",
         ),
+        *RPM_KEYS,
     )
 )
 

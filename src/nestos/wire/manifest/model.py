@@ -16,6 +16,25 @@ class Backend(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RpmRepository:
+    """What dnf needs to know of a repository."""
+
+    addresses: tuple[str, ...] = ()
+    metalink: str = ""
+    """Address of a list of mirrors; empty for none."""
+    keys: tuple[str, ...] = ()
+    """Armoured OpenPGP keys, or https addresses of such."""
+    check_packages: bool = True
+    """Whether packages must be signed by one of the keys."""
+    check_index: bool = False
+    """Whether the index must be."""
+    priority: int = 99
+    """The lowest number wins; dnf's own default is the least wanted."""
+    excluded: tuple[str, ...] = ()
+    """Names, with ``*``, that are not taken from here."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Repository:
     """One source of packages."""
 
@@ -27,6 +46,8 @@ class Repository:
     suite: str = ""
     """Suite of a Debian archive; empty for RPM repositories."""
     components: tuple[str, ...] = ("main",)
+    rpm: RpmRepository | None = None
+    """None with the apt backend."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from nestos.base.report import Finding, Report, Severity, nearest
 from nestos.wire import version
-from nestos.wire.manifest import condition, files
+from nestos.wire.manifest import condition, files, rpm_repositories
 from nestos.wire.manifest.document import Node
 from nestos.wire.manifest.extension import size_bytes
 from nestos.wire.manifest.fragments import Merged
@@ -126,7 +126,13 @@ def _repositories(reader: _Reader, *, backend: Backend) -> dict[str, Repository]
         suite = one.text("suite") or ""
         if backend is Backend.APT and not suite:
             node.say(reader.report, f'the repository "{name}" needs a "suite" with the apt backend', at_key=True)
+        rpm = None
+        if backend is Backend.DNF:
+            rpm = rpm_repositories.resolve(name, node, variables=reader.variables, report=reader.report)
+        else:
+            rpm_repositories.refuse(name, node, reader.report)
         found[name] = Repository(
+            rpm=rpm,
             name=name,
             address=None if address == "system" else address,
             archive=one.text("archive") or name,

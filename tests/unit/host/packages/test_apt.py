@@ -305,3 +305,14 @@ def test_installed_packages_are_read_from_the_trees_own_database(
 def test_a_tree_without_a_database_is_refused(backend: AptBackend, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no dpkg database"):
         backend.installed(tmp_path)
+
+
+def test_the_files_of_a_package_are_read_from_dpkgs_lists(backend: AptBackend, tmp_path: Path) -> None:
+    info = tmp_path / "var/lib/dpkg/info"
+    info.mkdir(parents=True)
+    (info / "less.list").write_text("/.\n/usr/bin/less\n")
+    (info / "libc6:amd64.list").write_text("/usr/lib/libc.so.6\n")
+    assert backend.files(tmp_path, "less") == ["/.", "/usr/bin/less"]
+    assert backend.files(tmp_path, "libc6") == ["/usr/lib/libc.so.6"]
+    with pytest.raises(InputError, match="'nano' is not in the tree"):
+        backend.files(tmp_path, "nano")

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 import nestos
-from nestos.wire.manifest import Compression, Manifest, RemovedFromPackage, Repository, Script, SystemUser
+from nestos.wire.manifest import (
+    Compression,
+    Manifest,
+    RemovedFromPackage,
+    Repository,
+    RpmRepository,
+    Script,
+    SystemUser,
+)
 
 SOURCE = Path(nestos.__file__).parent
 
@@ -34,7 +42,9 @@ def attributes_read(folders: tuple[str, ...]) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("owner", [Manifest, Repository, RemovedFromPackage, Script, SystemUser, Compression])
+@pytest.mark.parametrize(
+    "owner", [Manifest, Repository, RpmRepository, RemovedFromPackage, Script, SystemUser, Compression]
+)
 def test_every_field_is_read_by_the_compose(owner: type) -> None:
     names = {item.name for item in fields(owner)} - FOR_OTHERS.keys()
     unread = names - attributes_read(("compose", "cli", "lab"))

@@ -11,6 +11,7 @@ from nestos.wire.manifest import (
     Compression,
     RemovedFromPackage,
     Repository,
+    RpmRepository,
     SystemUser,
 )
 from tests.unit.wire.manifest.book import LEAST, Book
@@ -65,8 +66,14 @@ def test_packages_are_split_at_spaces_and_named_once(book: Book) -> None:
     assert book.load({"main.yaml": text}).good.packages == ("a", "b", "c", "d")
 
 
+def of_rpm(repository: str) -> str:
+    """The least manifest of the dnf backend, with a repository of the given text."""
+    return LEAST.replace("{suite: trixie}", repository) + "nestos: {backend: dnf}\n"
+
+
 def test_a_quoted_package_query_stays_whole_for_dnf(book: Book) -> None:
-    text = LEAST.replace("[systemd]", "[\"'podman >= 4.1'\", a]") + "nestos: {backend: dnf}\n"
+    text = of_rpm("{baseurl: 'https://x.example/', gpgcheck: false}")
+    text = text.replace("[systemd]", "[\"'podman >= 4.1'\", a]")
     assert book.load({"main.yaml": text}).good.packages == ("podman >= 4.1", "a")
 
 
@@ -85,9 +92,53 @@ def test_a_repository_may_have_an_address_archive_and_components(book: Book) -> 
     )
 
 
-def test_a_repository_of_the_dnf_backend_needs_no_suite(book: Book) -> None:
-    text = LEAST.replace("{suite: trixie}", "{packages-from: 'https://x.example/'}") + "nestos: {backend: dnf}\n"
-    assert book.load({"main.yaml": text}).good.repositories[0].suite == ""
+def test_a_repository_of_rpm_packages_has_what_dnf_asks_for(book: Book) -> None:
+    text = (
+        "{baseurl: ['https://x.example/${releasever}/${basearch}/', 'file:///srv/x'], gpgkey: [keys/a.asc, "
+        "'https://x.example/${releasever}/key'], repo-gpgcheck: true, priority: 10, exclude: ['kernel*']}"
+    )
+    key = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n"
+    repository = book.load({"main.yaml": of_rpm(text) + "releasever: 9\n", "keys/a.asc": key}).good.repositories[0]
+    assert repository.suite == ""
+    assert repository.rpm == RpmRepository(
+        addresses=("https://x.example/9/x86_64/", "file:///srv/x"),
+        keys=(key, "https://x.example/9/key"),
+        check_packages=True,
+        check_index=True,
+        priority=10,
+        excluded=("kernel*",),
+    )
+
+
+def test_a_list_of_mirrors_stands_for_an_address(book: Book) -> None:
+    text = of_rpm("{metalink: 'https://x.example/list?arch=${basearch}', gpgcheck: false}")
+    rpm = book.load({"main.yaml": text}).good.repositories[0].rpm
+    assert rpm is not None
+    assert (rpm.metalink, rpm.addresses, rpm.check_packages) == ("https://x.example/list?arch=x86_64", (), False)
+
+
+@pytest.mark.parametrize(
+    ("repository", "error"),
+    [
+        ("{gpgcheck: false}", 'needs a "baseurl" or a "metalink"'),
+        ("{baseurl: 'https://x.example/'}", 'needs a "gpgkey"; "gpgcheck: false" takes packages that nobody signed'),
+        ("{baseurl: 'https://x.example/', gpgkey: none.asc}", "none.asc: No such file or directory"),
+        ("{baseurl: 'https://x.example/', gpgkey: main.yaml}", "is not an OpenPGP public key in armour"),
+        ("{baseurl: 'ftp://x.example/', gpgcheck: false}", "an http, https or file address"),
+        (
+            "{baseurl: 'https://x.example/', gpgcheck: false, suite: a}",
+            '"suite" of the repository "debian" is for the apt',
+        ),
+    ],
+    ids=["nowhere", "no key", "lost key", "no armour", "other scheme", "suite"],
+)
+def test_a_repository_of_rpm_packages_that_cannot_be_used_says_why(book: Book, repository: str, error: str) -> None:
+    assert error in " ".join(book.load({"main.yaml": of_rpm(repository)}).errors)
+
+
+def test_what_is_for_dnf_is_refused_by_the_apt_backend(book: Book) -> None:
+    text = LEAST.replace("{suite: trixie}", "{suite: trixie, priority: 5}")
+    assert '"priority" of the repository "debian" is for the dnf backend' in book.load({"main.yaml": text}).errors
 
 
 def test_scripts_get_an_interpreter_and_the_script_file_runs_last(book: Book) -> None:
