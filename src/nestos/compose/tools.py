@@ -44,6 +44,7 @@ _PACKAGES: tuple[str, ...] = (
     "openssh-client",
     "ostree",
     "qemu-utils",
+    "xorriso",
     "xz-utils",
     "zstd",
 )
