@@ -1,6 +1,6 @@
 """Artifacts of a release as they are handed out: named as the field names them, with checksum, signature and metadata.
 
-``artifacts/`` beside the release holds, for each, the file, ``FILE.sha256`` (as sha256sum(1) checks it) and ``FILE.sig``
+``artifacts/`` beside the release holds, for each, the file, ``FILE.sha256`` (as sha256sum(1) checks it), ``FILE.sig``
 (a detached OpenPGP signature, which ``nestos-installer`` asks for), and one ``artifacts.json``: the part of stream
 metadata that tells of them, with file names where a stream has addresses.
 """

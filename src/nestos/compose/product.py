@@ -22,11 +22,14 @@ _NODE_CODE = (
     "slots",
     "deploy",
     "agent",
+    "installer",
     "wire/__init__.py",
     "wire/deployment.py",
     "wire/fields.py",
     "wire/fleetlock.py",
+    "wire/gpt.py",
     "wire/graph.py",
+    "wire/stream.py",
     "wire/version.py",
     "cli/__init__.py",
     "cli/agent.py",
@@ -35,6 +38,7 @@ _NODE_CODE = (
     "cli/ignition.py",
     "cli/ignition_kargs_helper.py",
     "cli/ignition_validate.py",
+    "cli/installer.py",
 )
 # Command on the node -> module with a ``program`` function.
 _COMMANDS = {
@@ -44,6 +48,8 @@ _COMMANDS = {
     "ignition-kargs-helper": "nestos.cli.ignition_kargs_helper",
     "ignition-rmcfg": "nestos.cli.ignition",
     "ignition-validate": "nestos.cli.ignition_validate",
+    "nestos-installer": "nestos.cli.installer",
+    "coreos-installer": "nestos.cli.installer",
 }
 # Folder below dist -> folder in the tree.
 _DIST = {

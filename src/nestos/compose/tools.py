@@ -44,7 +44,6 @@ _PACKAGES: tuple[str, ...] = (
     "openssh-client",
     "ostree",
     "qemu-utils",
-    "xorriso",
     "xz-utils",
     "zstd",
 )

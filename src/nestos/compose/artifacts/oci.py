@@ -45,7 +45,7 @@ def layer(exported: Path, *, output: Path) -> None:
             member.name = _placed(member.name)
             if member.islnk():
                 member.linkname = _placed(member.linkname)
-            if member.name in ("", "etc") and member.issym():
+            if not member.name or (member.name == "etc" and member.issym()):
                 continue
             target.addfile(member, source.extractfile(member) if member.isreg() else None)
 
