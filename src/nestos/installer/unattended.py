@@ -28,7 +28,10 @@ _ARGUMENTS = {
     "save_partlabel": "save-partlabel",
     "save_partindex": "save-partindex",
     "insecure": "insecure",
+    "ignition_hash": "ignition-hash",
+    "insecure_ignition": "insecure-ignition",
 }
+_RETRIES = "10"  # five minutes; then the console says why, which a machine that tries for ever never does
 _OFF = ("", "0", "no", "off", "false")
 SKIP_REBOOT = "skip_reboot"
 
@@ -42,14 +45,14 @@ _FORWARDED = (
 def from_command_line(text: str) -> Given:
     """The options that the kernel's command line gives.
 
-    Insecure Ignition addresses are accepted, and fetches tried for ever: nobody is there to be asked.
+    Unlike the original it accepts plain HTTP for the Ignition config only where an argument says so, and its fetches end.
     """
     found: dict[str, Value] = {}
     for name, value in _own(text):
         option = _ARGUMENTS.get(name)
         if option is None:
             continue
-        if option == "insecure":
+        if option.startswith("insecure"):
             found[option] = value not in _OFF
         elif option.startswith("save-"):
             found[option] = [value]
@@ -59,7 +62,7 @@ def from_command_line(text: str) -> Given:
             found[option] = value
     if not found:
         return {}
-    found |= {"insecure-ignition": True, "fetch-retries": "infinite"}
+    found["fetch-retries"] = _RETRIES
     if forwarded := forwarded_arguments(text):
         found["firstboot-args"] = " ".join(forwarded)
     return found

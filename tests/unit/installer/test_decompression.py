@@ -44,7 +44,7 @@ def test_a_stream_cut_short_is_never_a_short_image(pack: Callable[[bytes], bytes
 def test_damage_is_found(pack: Callable[[bytes], bytes]) -> None:
     data = bytearray(pack(WHOLE))
     data[len(data) // 2] ^= 0x55
-    with pytest.raises(VerificationError, match="damaged|cut short"):
+    with pytest.raises(VerificationError, match=r"damaged|cut short"):
         unpack(bytes(data))
 
 

@@ -14,7 +14,11 @@ from tests.unit.compose.trees import plant
 def machine(tmp_path: Path) -> Path:
     """``sda`` with three partitions."""
     block = "sys/class/block"
-    files: dict[str, str | None] = {f"{block}/sda/dev": "8:0", "proc/self/mountinfo": "", "proc/swaps": "Filename Type\n"}
+    files: dict[str, str | None] = {
+        f"{block}/sda/dev": "8:0",
+        "proc/self/mountinfo": "",
+        "proc/swaps": "Filename Type\n",
+    }
     for number in (1, 2, 3):
         files[f"{block}/sda/sda{number}/partition"] = str(number)
         files[f"{block}/sda/sda{number}/dev"] = f"8:{number}"
@@ -32,7 +36,9 @@ def test_an_idle_disk_is_free(machine: Path) -> None:
 
 @pytest.mark.parametrize(("number", "name"), [("8:2", "sda2"), ("8:0", "sda")], ids=["a partition", "the disk"])
 def test_mounts_are_named_with_their_places(machine: Path, number: str, name: str) -> None:
-    (machine / "proc/self/mountinfo").write_text(f"36 35 {number} / /data rw - ext4 x rw\n37 35 9:9 / / rw - ext4 y rw\n")
+    (machine / "proc/self/mountinfo").write_text(
+        f"36 35 {number} / /data rw - ext4 x rw\n37 35 9:9 / / rw - ext4 y rw\n"
+    )
     assert used(machine) == [f"{name} is mounted at /data"]
 
 

@@ -25,7 +25,9 @@ FILES: dict[str, bytes] = {
                         "metal": {
                             "release": "1",
                             "formats": {
-                                "raw.xz": {"disk": {"location": "http://e/m", "sha256": "a" * 64, "signature": "http://e/s"}},
+                                "raw.xz": {
+                                    "disk": {"location": "http://e/m", "sha256": "a" * 64, "signature": "http://e/s"}
+                                },
                                 "4k.raw.xz": {"disk": {"location": "http://e/4", "sha256": "b" * 64}},
                             },
                         }

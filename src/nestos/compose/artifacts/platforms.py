@@ -1,8 +1,8 @@
 """The platforms that images are made for: what each wants of an image, as one table.
 
 ``consoles`` are kernel arguments in place of the release's own ``console=`` ones; the last one is ``/dev/console``.
-None of them: the release's stay. They are those of the field (Fedora CoreOS's ``platforms.yaml``): the serial line where
-the cloud shows and records it, the screen where people look at that.
+None of them: the release's stay. They are those of the field (Fedora CoreOS's ``platforms.yaml``): the serial line
+where the cloud shows and records it, the screen where people look at that.
 """
 
 from __future__ import annotations
