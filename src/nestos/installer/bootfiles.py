@@ -77,7 +77,7 @@ def apply(boot: Path, changes: Changes) -> None:
             continue
         unwanted = changes.delete_kargs
         if own:
-            unwanted = (*unwanted, *(w for w in _console_words(boot, slot) if w not in own))
+            unwanted = (*unwanted, *_console_words(boot, slot))
         kargs.update(boot, slot, should_exist=(*own, *changes.append_kargs), should_not_exist=unwanted)
 
 

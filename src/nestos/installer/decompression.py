@@ -9,8 +9,9 @@ import shutil
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
-from typing import Protocol
+from typing import IO, Protocol
 
 from nestos.base.errors import CommandError, VerificationError
 from nestos.host import process
@@ -109,7 +110,7 @@ def _by_program(command: list[str], pieces: Iterable[bytes]) -> Iterator[bytes]:
             str(error), returncode=127, output="", hint="use an image that is compressed by xz or gzip"
         ) from error
     assert started.stdin and started.stdout and started.stderr
-    feeding.begin(started.stdin.fileno())
+    feeding.begin(started.stdin)
     try:
         while piece := os.read(started.stdout.fileno(), _PIECE_BYTES):
             yield piece
@@ -121,35 +122,33 @@ def _by_program(command: list[str], pieces: Iterable[bytes]) -> Iterator[bytes]:
         started.kill()
         started.wait()
         feeding.abandon()
-        for stream in (started.stdin, started.stdout, started.stderr):
-            stream.close()
+        started.stdout.close()
+        started.stderr.close()
 
 
 class _Feeder:
-    """A thread that writes pieces into a pipe. What the source raises is raised again by ``join``."""
+    """A thread that writes pieces into a pipe and closes it. What the source raises is raised again by ``join``."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = pieces
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
 
-    def begin(self, descriptor: int) -> None:
-        self._thread = threading.Thread(target=self._run, args=(os.dup(descriptor),), daemon=True)
-        os.close(descriptor)
+    def begin(self, pipe: IO[bytes]) -> None:
+        self._thread = threading.Thread(target=self._run, args=(pipe,), daemon=True)
         self._thread.start()
 
-    def _run(self, descriptor: int) -> None:
+    def _run(self, pipe: IO[bytes]) -> None:
         try:
             for piece in self._pieces:
-                view = memoryview(piece)
-                while view:
-                    view = view[os.write(descriptor, view) :]
+                pipe.write(piece)
         except BrokenPipeError:
             pass  # the program ended; its status says why
         except BaseException as error:  # a thread's rim
             self._error = error
         finally:
-            os.close(descriptor)
+            with suppress(BrokenPipeError):
+                pipe.close()
 
     def join(self) -> None:
         if self._thread is not None:

@@ -55,7 +55,7 @@ def _value(text: str, *, at: str) -> Value:
         return _text(text, at=at)
     if not text.endswith("]"):
         raise InputError(f"{at}: the list has no end", hint="write it on one line, or one item a line below the key")
-    parts = re.findall(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^']|'')*'|[^,]+", text[1:-1])
+    parts = re.findall(r"\s*(\"(?:[^\"\\]|\\.)*\"|'(?:[^']|'')*'|[^,\s][^,]*)", text[1:-1])
     return [_text(part.strip(), at=at) for part in parts if part.strip()]
 
 

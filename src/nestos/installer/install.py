@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from nestos.base.errors import InputError
 from nestos.host import process
 from nestos.host.process import Runner
 from nestos.installer import bootfiles, ignition, signature, sources, writing
@@ -53,6 +54,8 @@ def install(settings: Settings, *, around: Surroundings) -> None:
         image = stack.enter_context(Image(found, keys=keys))
         content = writing.rechunked(image.content)
         made = writing.plan(next(content, b""), disk, wanted=settings.saved)
+        if changes != Changes() and not any(item.name == "boot" for item in made.image.partitions):
+            raise InputError(f"{image.name} has no boot partition: its config and arguments cannot be changed")
         for partition in made.interim.partitions:
             around.say(f"keeping partition {partition.number} ({partition.name})")
         around.say(f"installing {image.name} to {settings.device}")

@@ -66,8 +66,8 @@ def test_kernel_arguments_are_changed_in_the_record_and_for_grub(boot: Path) -> 
 
 
 def test_consoles_take_the_place_of_the_images_own_and_grub_follows(boot: Path) -> None:
-    bootfiles.apply(boot, Changes(consoles=("tty0", "ttyS1,9600n8")))
-    assert kargs(boot) == ("console=tty0", "quiet", "console=ttyS1,9600n8")
+    bootfiles.apply(boot, Changes(consoles=("ttyS1,9600n8", "tty0")))
+    assert kargs(boot) == ("quiet", "console=ttyS1,9600n8", "console=tty0")
     assert "serial --unit=1 --speed=9600" in (boot / "grub/grub.cfg").read_text()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import urllib.error
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -59,7 +60,7 @@ class Server:
         self.asked.append(headers.get("Range", ""))
         step = self._script.pop(0)
         if isinstance(step, str):
-            raise urllib.error.HTTPError(url, int(step), "no", Message(), None)
+            raise urllib.error.HTTPError(url, int(step), "no", Message(), io.BytesIO())
         start = int(headers["Range"].removeprefix("bytes=").rstrip("-")) if "Range" in headers and self._ranges else 0
         return Reply(CONTENT[start:], status=206 if start else 200, length=step)
 
