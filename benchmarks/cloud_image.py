@@ -16,11 +16,11 @@ from pathlib import Path
 
 from benchmarks.bench import EDITIONS, Bench
 from benchmarks.roots import DebianRoot, debian_root
-from nestos.compose.artifacts import gpt
 from nestos.compose.pipeline import read_manifest
 from nestos.host.bootloader import grub_images
 from nestos.host.process import Runner
 from nestos.host.toolbox import Toolbox
+from nestos.wire import gpt
 
 MARK = "BENCHMARK-BOOT-COMPLETE"
 """What both contenders write to their console when they are up."""

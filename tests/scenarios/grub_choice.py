@@ -22,11 +22,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from nestos.base.log import Progress
-from nestos.compose.artifacts import disk, gpt
+from nestos.compose.artifacts import disk
 from nestos.host import process
 from nestos.host.bootloader import grub
 from nestos.host.toolbox import Toolbox
 from nestos.slots import bootstate, environment
+from nestos.wire import gpt
 from tests.scenarios import fake_kernel
 
 _GOOD = {"boot": "a", "a_state": "good", "a_tries": "3", "b_state": "good", "b_tries": "3"}

@@ -9,7 +9,8 @@ from pathlib import Path
 from nestos.base import durable
 from nestos.base.errors import InputError
 from nestos.base.log import Progress
-from nestos.compose import images, pipeline, tools
+from nestos.compose import exports, images, keys, pipeline, tools
+from nestos.compose.artifacts import platforms
 from nestos.compose.pipeline import Composed, Options
 from nestos.compose.workspace import Workspace
 from nestos.wire import lockfile
@@ -20,11 +21,16 @@ examples:
   nestos compose                                  the default edition
   nestos compose my/manifest.yaml --image         and a raw disk image for QEMU
   nestos compose --image --format=qcow2           and a compressed one, to copy elsewhere
+  nestos compose --image --platform=metal         an image to install or hand out: checksum, signature, metadata
+  nestos compose --image --platform=all           every platform, each in the format that it takes
   nestos compose --refresh --write-lock=new.json  newest packages, and a file that pins them
   nestos compose --lock=new.json                  exactly these packages
 
 A compose does only what its inputs ask for anew; running it again after an interruption goes on from there.
 """
+
+
+_ALL = "all"
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,7 +48,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--write-lock", type=Path, metavar="FILE", help="write a lock file of the packages taken")
     parser.add_argument("--variable", action="append", default=[], metavar="NAME=VALUE", help="set a manifest variable")
     parser.add_argument("--image", action="store_true", help="make a disk image for QEMU too")
-    parser.add_argument("--format", choices=images.FORMATS, default="raw", help="of the disk image (default: raw)")
+    parser.add_argument("--format", metavar="FORMAT", help="of the disk image (default: the platform's own, else raw)")
+    parser.add_argument(
+        "--platform",
+        action="append",
+        default=[],
+        choices=(*platforms.PLATFORMS, exports.CONTAINER, _ALL),
+        help="with --image: make the artifact for this platform (repeatable)",
+    )
     parser.add_argument("--arch", default=platform.machine(), help="default: this machine's")
     parser.set_defaults(handler=handle)
 
@@ -59,6 +72,7 @@ def checkout() -> Path:
 
 def handle(options: argparse.Namespace) -> int:
     """Composes and says what came of it."""
+    _check(options)
     if options.write_lock and not options.write_lock.parent.is_dir():
         raise InputError(f"--write-lock={options.write_lock}: there is no folder {options.write_lock.parent}")
     progress = Progress()
@@ -80,16 +94,55 @@ def handle(options: argparse.Namespace) -> int:
     print(f"version   {release.version}\nref       {release.ref}\ncommit    {release.commit}")
     print(f"slot      {release.image} ({release.image_size / 1e6:.0f} MB)\nroot hash {release.root_hash}")
     print(f"repository {workspace.repository}")
-    if options.image:
-        disk = disk_image(made, workspace=workspace, progress=progress, form=options.format)
-        print(f"disk      {disk} ({disk.stat().st_blocks * 512 / 1e6:.0f} MB)")
+    if options.image and not options.platform:
+        disk = disk_image(made, workspace=workspace, progress=progress, form=options.format or "raw")
+        print(f"disk      {disk} ({_megabytes(disk)} MB)")
+    elif options.platform:
+        _export(made, options, workspace=workspace, progress=progress)
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raises ``InputError`` for a format that nobody takes, before the work begins."""
+    if options.platform and not options.image:
+        raise InputError("--platform says what --image makes", hint="add --image")
+    if options.format is None:
+        return
+    names = options.platform or ["qemu"]
+    for name in names:
+        if name in (_ALL, exports.CONTAINER):
+            raise InputError(f"--platform={name} has formats of its own", hint="leave --format out")
+        known = platforms.find(name).formats
+        if options.format not in known:
+            raise InputError(f"{name} takes {', '.join(known)}, not {options.format}")
+
+
+def _export(made: Composed, options: argparse.Namespace, *, workspace: Workspace, progress: Progress) -> None:
+    """Makes what ``--platform`` asked for and says where it is."""
+    box = tools.ensure(workspace.home, progress=progress).with_binds(*workspace.places)
+    exporter = exports.Exporter(
+        release=made.release,
+        folder=made.folder,
+        architecture=options.arch,
+        repository=workspace.repository,
+        key=keys.ensure(workspace.folder("keys"), runner=box),
+        runner=box,
+        progress=progress,
+    )
+    everything = (*platforms.PLATFORMS, exports.CONTAINER)
+    for name in everything if _ALL in options.platform else dict.fromkeys(options.platform):
+        file = exporter.container() if name == exports.CONTAINER else exporter.disk(name, form=options.format or "")
+        print(f"{name:9} {file} ({_megabytes(file)} MB)")
+
+
+def _megabytes(path: Path) -> str:
+    return f"{path.stat().st_blocks * 512 / 1e6:.0f}"
 
 
 def disk_image(
     made: Composed, *, workspace: Workspace, progress: Progress, platform_id: str = "qemu", form: str = "raw"
 ) -> Path:
-    """The disk image of a composed release, in the format ``form``, one of ``images.FORMATS``."""
+    """The disk image of a composed release, in the format ``form``, one of the platform's."""
     box = tools.ensure(workspace.home, progress=progress).with_binds(workspace.home)
     raw = images.ensure_disk(made.release, made.folder, platform=platform_id, runner=box, progress=progress)
     return images.ensure_format(raw, form=form, runner=box, progress=progress)

@@ -17,6 +17,7 @@ from nestos.cli import (
     compose,
     ignition,
     ignition_validate,
+    installer,
     locks,
     parity,
     release,
@@ -32,6 +33,7 @@ _PROGRAMS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "butane": (butane.program, "translate a Butane config to Ignition"),
     "ignition": (ignition.program, "carry out a stage of provisioning, or apply a config to a root"),
     "ignition-validate": (ignition_validate.program, "say what is wrong with an Ignition config"),
+    "installer": (installer.program, "install to a disk, fetch images, list a stream's"),
     "parity": (parity.program, "print or check the parity table"),
 }
 """Programs with command lines of their own: what stands behind their name is theirs."""

@@ -24,10 +24,12 @@ _NODE_CODE = (
     "deploy",
     "agent",
     "trust",
+    "installer",
     "wire/__init__.py",
     "wire/deployment.py",
     "wire/fields.py",
     "wire/fleetlock.py",
+    "wire/gpt.py",
     "wire/graph.py",
     "wire/origin.py",
     "wire/report.py",
@@ -48,6 +50,7 @@ _NODE_CODE = (
     "cli/ignition.py",
     "cli/ignition_kargs_helper.py",
     "cli/ignition_validate.py",
+    "cli/installer.py",
 )
 # Command on the node -> module with a ``program`` function.
 _COMMANDS = {
@@ -57,6 +60,8 @@ _COMMANDS = {
     "ignition-kargs-helper": "nestos.cli.ignition_kargs_helper",
     "ignition-rmcfg": "nestos.cli.ignition",
     "ignition-validate": "nestos.cli.ignition_validate",
+    "nestos-installer": "nestos.cli.installer",
+    "coreos-installer": "nestos.cli.installer",
     "rpm-ostree": "nestos.cli.rpm_ostree",
 }
 # Folder below dist -> folder in the tree.

@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 Started: TypeAlias = "subprocess.Popen[bytes]"
 """What ``start`` returns, for callers that may not import ``subprocess``."""
 
+PIPE = subprocess.PIPE
+"""For ``start``: a pipe to or from the process."""
+
 _PASSED_ON = ("PATH", "HOME", "TERM", "TMPDIR", "http_proxy", "https_proxy", "no_proxy")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where a Debian system has its programs."""
@@ -132,17 +135,27 @@ def start(
     /,
     *,
     environment: Mapping[str, str] | None = None,
+    stdin: IO[bytes] | int | None = None,
     output: IO[bytes] | int | None = None,
+    errors: IO[bytes] | int | None = None,
     pass_fds: Sequence[int] = (),
 ) -> Started:
-    """Starts a long-running process in a session of its own and returns it; the caller ends it."""
+    """Starts a long-running process in a session of its own and returns it; the caller ends it.
+
+    ``stdin``, ``output`` and ``errors`` are open files, or ``PIPE``; without ``errors`` they go where the output goes.
+    Raises ``CommandError`` when the program is missing.
+    """
     logger.info("%s &", printable(command))
-    return subprocess.Popen(
-        [os.fspath(part) for part in command],
-        env=environment_of(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=output if output is not None else subprocess.DEVNULL,
-        stderr=subprocess.STDOUT,
-        pass_fds=tuple(pass_fds),
-        start_new_session=True,
-    )
+    try:
+        return subprocess.Popen(
+            [os.fspath(part) for part in command],
+            env=environment_of(environment),
+            stdin=stdin if stdin is not None else subprocess.DEVNULL,
+            stdout=output if output is not None else subprocess.DEVNULL,
+            stderr=errors if errors is not None else subprocess.STDOUT,
+            pass_fds=tuple(pass_fds),
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        line = printable(command)
+        raise CommandError(f"{error.filename} was not found, needed for: {line}", returncode=127, output="") from error

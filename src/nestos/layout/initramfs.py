@@ -17,13 +17,14 @@ from nestos.base.errors import CommandError
 from nestos.compose import product
 from nestos.host.process import Runner
 
-_MODULES = ("systemd", "systemd-veritysetup", "systemd-networkd", "nestos", "ignition")
+_MODULES = ("systemd", "systemd-veritysetup", "systemd-networkd", "nestos", "nestos-install", "ignition")
 # Files that the modules bring last: they are there if the modules are.
 _PROOFS = (
     "usr/bin/ignition",
     "usr/libexec/nestos-var",
     "usr/lib/systemd/system/ignition-files.service",
     "usr/lib/systemd/system/nestos-sysroot.service",
+    "usr/lib/systemd/system/nestos-installed.service",
     "usr/lib/systemd/systemd-veritysetup",
 )
 # Auto-selected by a generic image but of no use to a node: other people's storage, prompts, hardware names.

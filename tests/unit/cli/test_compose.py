@@ -9,7 +9,7 @@ import pytest
 from nestos.base.errors import InputError
 from nestos.cli import compose
 from nestos.compose import images, pipeline, tools
-from nestos.compose.artifacts import qcow2
+from nestos.compose.artifacts import qemu_img
 from nestos.compose.pipeline import Composed, Options
 from nestos.compose.workspace import Workspace
 from nestos.host.toolbox import Toolbox
@@ -74,7 +74,7 @@ def test_a_disk_image_is_made_where_asked_for(
 ) -> None:
     monkeypatch.setattr(tools, "ensure", lambda cache, progress: Toolbox(Path("/tools")))
     monkeypatch.setattr(images, "ensure_disk", lambda release, folder, **given: tmp_path / f"{given['platform']}.raw")
-    monkeypatch.setattr(qcow2, "convert", lambda raw, *, output, runner: output.write_bytes(b"QFI"))
+    monkeypatch.setattr(qemu_img, "convert", lambda raw, *, output, form, runner: output.write_bytes(b"QFI"))
     (tmp_path / "qemu.raw").touch()
     compose.handle(parse())
     assert "qemu.raw" not in capsys.readouterr().out

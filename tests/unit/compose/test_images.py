@@ -8,7 +8,7 @@ import pytest
 
 from nestos.base.log import Progress
 from nestos.compose import images, product
-from nestos.compose.artifacts import disk, qcow2
+from nestos.compose.artifacts import disk, qemu_img
 from nestos.compose.artifacts.disk import DiskSpec
 from nestos.compose.release import Release
 from tests.unit.host.scripted import Scripted
@@ -90,11 +90,11 @@ def test_the_qcow2_is_converted_once_and_goes_with_its_image(
 ) -> None:
     made: list[Path] = []
 
-    def convert(raw: Path, *, output: Path, runner: Scripted) -> None:
+    def convert(raw: Path, *, output: Path, form: str, runner: Scripted) -> None:
         made.append(output)
         output.touch()
 
-    monkeypatch.setattr(qcow2, "convert", convert)
+    monkeypatch.setattr(qemu_img, "convert", convert)
     for _ in range(2):
         images.ensure_format(ensure(tmp_path), form="qcow2", runner=Scripted(), progress=Progress(io.StringIO()))
     assert [path.suffix for path in made] == [".qcow2"]

@@ -12,15 +12,15 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nestos.base.errors import InputError
 from nestos.base.log import Progress
-from nestos.compose.artifacts import gpt
 from nestos.host.bootloader import grub, grub_images
 from nestos.host.process import Runner
 from nestos.slots import bootstate
+from nestos.wire import gpt
 from nestos.wire.deployment import Deployment, render
 
 __all__ = ["MIB", "Deployment", "DiskSpec", "Sizes", "build", "layout"]
@@ -73,6 +73,9 @@ class DiskSpec:
     sector_bytes: int = 512
     """Logical sector. Disks with 4096 are booted by UEFI only: no BIOS can."""
 
+    size_unit_bytes: int = MIB
+    """The size of the whole disk is a multiple of this: some clouds take whole GiB only."""
+
     seed: str = ""
     """Where GUIDs and UUIDs grow from; empty: the commit. Two disks in one machine need two seeds."""
 
@@ -105,7 +108,7 @@ def layout(spec: DiskSpec) -> gpt.Table:
     root = _ROOTS.get(spec.architecture)
     if root is None:
         raise InputError(f"no disk layout for the architecture {spec.architecture}")
-    return gpt.lay_out(
+    table = gpt.lay_out(
         [
             gpt.Wanted(name="bios", kind=gpt.BIOS_BOOT, size_bytes=sizes.bios),
             gpt.Wanted(name="esp", kind=gpt.EFI_SYSTEM, size_bytes=sizes.esp),
@@ -117,6 +120,7 @@ def layout(spec: DiskSpec) -> gpt.Table:
         seed=spec.identity_seed,
         sector_bytes=spec.sector_bytes,
     )
+    return replace(table, size_bytes=-(-table.size_bytes // spec.size_unit_bytes) * spec.size_unit_bytes)
 
 
 def build(spec: DiskSpec, *, output: Path, runner: Runner, progress: Progress | None = None) -> gpt.Table:

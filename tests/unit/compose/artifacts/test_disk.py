@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nestos.base.errors import CommandError, InputError
-from nestos.compose.artifacts import disk, qcow2
+from nestos.compose.artifacts import disk, qemu_img
 from nestos.slots import bootstate
 from tests.unit.host.bootloader.recording import Recorder
 from tests.unit.host.bootloader.test_grub_images import BOOT, core_of
@@ -220,10 +220,10 @@ def test_identifiers_grow_from_the_seed_or_else_from_the_commit(spec: disk.DiskS
 def test_qcow2_appears_only_when_it_is_whole(tmp_path: Path) -> None:
     raw, output = tmp_path / "disk.raw", tmp_path / "disk.qcow2"
     tools = Tools()
-    qcow2.convert(raw, output=output, runner=tools)
+    qemu_img.convert(raw, output=output, form="qcow2", runner=tools)
     assert output.read_bytes() == b"qcow2"
     assert str(raw) in tools.lines[0]
     output.unlink()
     with pytest.raises(CommandError):
-        qcow2.convert(raw, output=output, runner=Tools(failing="qemu-img"))
+        qemu_img.convert(raw, output=output, form="qcow2", runner=Tools(failing="qemu-img"))
     assert list(tmp_path.iterdir()) == []

@@ -1,8 +1,8 @@
 """A GUID partition table as bytes: protective MBR, primary header and entries, backup entries and header.
 
-Pure: takes a description, returns the blocks and where they go; ``disk`` writes them. Everything in the table is a
-function of the description (the GUIDs come from a seed), so that the same inputs give the same bytes. Format:
-UEFI Specification 2.10, chapter 5. Does not read tables: that is the node's and the installer's business.
+Pure: takes a description, returns the blocks and where they go, and reads a table from the first bytes of a disk; the
+image's builder and the installer do the input and output. A new table is a function of the description (the GUIDs come
+from a seed), so that the same inputs give the same bytes. Format: UEFI Specification 2.10, chapter 5.
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ from dataclasses import dataclass
 from nestos.base.errors import InputError
 
 ALIGNMENT_BYTES = 1024 * 1024
-_ENTRIES = 128  # the least a table may have room for, and what every tool expects
+MOST_PARTITIONS = 128
+"""Entries of a table: the least it may have room for, and what every tool expects."""
+
 _ENTRY_BYTES = 128
 _HEADER_BYTES = 92
+_HEADER = "<8sIIIIQQQQ16sQIII"
+_ENTRY = "<16s16sQQQ72s"
 _LONGEST_NAME = 36  # UTF-16 units in an entry
 _NAMESPACE = uuid.UUID("9d5d7a0e-6c5f-5f8e-8f6c-1f7f4b1f0c52")  # of this project, for uuid5; any fixed value would do
 
@@ -49,6 +53,12 @@ class Partition:
     guid: uuid.UUID
     offset_bytes: int
     size_bytes: int
+    attributes: int = 0
+
+    @property
+    def end_bytes(self) -> int:
+        """The first byte behind it."""
+        return self.offset_bytes + self.size_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +131,56 @@ def blocks(table: Table, *, boot_code: bytes = b"") -> dict[int, bytes]:
     }
 
 
+def parse(head: bytes, *, sector_bytes: int, size_bytes: int) -> Table | None:
+    """The table that begins in ``head``, the first bytes of a disk of ``size_bytes``; none where there is no GPT.
+
+    ``head`` must reach over the entries (1 MiB always does). Raises ``InputError`` for a table whose checksums do not
+    hold, and for one with entries of another size than everybody's.
+    """
+    raw = head[sector_bytes : sector_bytes + _HEADER_BYTES]
+    if len(raw) < _HEADER_BYTES or raw[:8] != b"EFI PART":
+        return None
+    fields = struct.unpack(_HEADER, raw)
+    checksum, entries_at, count, entry_bytes, entries_checksum = fields[3], *fields[10:14]
+    if zlib.crc32(raw[:16] + bytes(4) + raw[20:]) != checksum:
+        raise InputError("the partition table's header is damaged: its checksum does not hold")
+    if entry_bytes != _ENTRY_BYTES:
+        raise InputError(f"the partition table has entries of {entry_bytes} bytes, not {_ENTRY_BYTES}")
+    entries = head[entries_at * sector_bytes :][: count * _ENTRY_BYTES]
+    if zlib.crc32(entries) != entries_checksum:
+        raise InputError("the partition table's entries are damaged: their checksum does not hold")
+    read = (_entry(entries, place, sector_bytes=sector_bytes) for place in range(count))
+    return Table(
+        guid=uuid.UUID(bytes_le=fields[9]),
+        sector_bytes=sector_bytes,
+        size_bytes=size_bytes,
+        partitions=tuple(partition for partition in read if partition is not None),
+    )
+
+
+def sector_bytes_of(head: bytes) -> int | None:
+    """The sector size that a disk image with these first bytes was made for; none where it has no GPT."""
+    for sector in (512, 4096):
+        if head[sector : sector + 8] == b"EFI PART":
+            return sector
+    return None
+
+
+def _entry(entries: bytes, place: int, *, sector_bytes: int) -> Partition | None:
+    kind, guid, first, last, attributes, name = struct.unpack_from(_ENTRY, entries, place * _ENTRY_BYTES)
+    if kind == bytes(16):
+        return None
+    return Partition(
+        number=place + 1,
+        name=name.decode("utf-16-le", errors="replace").rstrip("\0"),
+        kind=uuid.UUID(bytes_le=kind),
+        guid=uuid.UUID(bytes_le=guid),
+        offset_bytes=first * sector_bytes,
+        size_bytes=(last - first + 1) * sector_bytes,
+        attributes=attributes,
+    )
+
+
 def protective_mbr(table: Table, *, boot_code: bytes = b"") -> bytes:
     """The first sector: boot code, and one partition of type 0xEE over the whole disk (UEFI 2.10, 5.2.3)."""
     if len(boot_code) > 440:
@@ -133,19 +193,20 @@ def protective_mbr(table: Table, *, boot_code: bytes = b"") -> bytes:
 
 def _entries(table: Table) -> bytes:
     sector = table.sector_bytes
-    packed = b"".join(
-        struct.pack(
-            "<16s16sQQQ72s",
+    packed = bytearray(MOST_PARTITIONS * _ENTRY_BYTES)
+    for item in table.partitions:
+        struct.pack_into(
+            _ENTRY,
+            packed,
+            (item.number - 1) * _ENTRY_BYTES,
             item.kind.bytes_le,
             item.guid.bytes_le,
             item.offset_bytes // sector,
-            (item.offset_bytes + item.size_bytes) // sector - 1,
-            0,
+            item.end_bytes // sector - 1,
+            item.attributes,
             item.name.encode("utf-16-le"),
         )
-        for item in table.partitions
-    )
-    return packed.ljust(_ENTRIES * _ENTRY_BYTES, b"\0")
+    return bytes(packed)
 
 
 def _header(table: Table, *, own: int, other: int, entries_at: int, entries: bytes) -> bytes:
@@ -155,7 +216,7 @@ def _header(table: Table, *, own: int, other: int, entries_at: int, entries: byt
 
     def packed(checksum: int) -> bytes:
         return struct.pack(
-            "<8sIIIIQQQQ16sQIII",
+            _HEADER,
             b"EFI PART",
             0x00010000,
             _HEADER_BYTES,
@@ -167,7 +228,7 @@ def _header(table: Table, *, own: int, other: int, entries_at: int, entries: byt
             last - entry_sectors - 1,
             table.guid.bytes_le,
             entries_at,
-            _ENTRIES,
+            MOST_PARTITIONS,
             _ENTRY_BYTES,
             zlib.crc32(entries),
         )
@@ -181,8 +242,8 @@ def _aligned(size_bytes: int) -> int:
 
 def _check(wanted: Sequence[Wanted]) -> None:
     seen: set[str] = set()
-    if len(wanted) > _ENTRIES:
-        raise InputError(f"{len(wanted)} partitions, a table has room for {_ENTRIES}")
+    if len(wanted) > MOST_PARTITIONS:
+        raise InputError(f"{len(wanted)} partitions, a table has room for {MOST_PARTITIONS}")
     for item in wanted:
         if not item.name or len(item.name.encode("utf-16-le")) > 2 * _LONGEST_NAME:
             raise InputError(f"a partition label has 1 to {_LONGEST_NAME} characters: {item.name!r}")

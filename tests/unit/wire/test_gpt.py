@@ -5,11 +5,12 @@ from __future__ import annotations
 import struct
 import uuid
 import zlib
+from dataclasses import replace
 
 import pytest
 
 from nestos.base.errors import InputError
-from nestos.compose.artifacts import gpt
+from nestos.wire import gpt
 
 MIB = 1024 * 1024
 WANTED = [
@@ -130,3 +131,27 @@ def test_odd_sector_sizes_are_refused() -> None:
 def test_a_missing_label_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         gpt.lay_out(WANTED, seed="s")["var"]
+
+
+@pytest.mark.parametrize("sector", [512, 4096])
+def test_a_table_is_read_back_as_it_was_written(sector: int) -> None:
+    table = gpt.lay_out(WANTED, seed="s", sector_bytes=sector)
+    kept = replace(table.partitions[1], number=9, attributes=1 << 60)
+    table = replace(table, partitions=(table.partitions[0], kept))
+    head = image_of(table)[:MIB]
+    assert gpt.parse(head, sector_bytes=sector, size_bytes=table.size_bytes) == table
+    assert gpt.sector_bytes_of(head) == sector
+
+
+def test_what_is_no_table_is_none() -> None:
+    assert gpt.parse(bytes(MIB), sector_bytes=512, size_bytes=MIB) is None
+    assert gpt.parse(b"", sector_bytes=512, size_bytes=MIB) is None
+    assert gpt.sector_bytes_of(bytes(MIB)) is None
+
+
+@pytest.mark.parametrize(("place", "what"), [(512 + 24, "header"), (1024 + 40, "entries")], ids=["header", "entries"])
+def test_a_damaged_table_is_refused(place: int, what: str) -> None:
+    head = bytearray(image_of(gpt.lay_out(WANTED, seed="s"))[:MIB])
+    head[place] ^= 1
+    with pytest.raises(InputError, match=f"{what} (is|are) damaged"):
+        gpt.parse(bytes(head), sector_bytes=512, size_bytes=MIB)

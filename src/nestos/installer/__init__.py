@@ -1,0 +1,1 @@
+"""Putting the system on a disk. Standard library only."""
