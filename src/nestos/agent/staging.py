@@ -21,9 +21,10 @@ from nestos.agent.vouching import Voucher
 from nestos.base.errors import NestosError, StateError
 from nestos.deploy import release as releases
 from nestos.deploy.node import Node
+from nestos.deploy.passive import Taken
 from nestos.deploy.release import Verdict
 from nestos.deploy.transaction import exclusive
-from nestos.deploy.upgrade import Offer, Options, Taken
+from nestos.deploy.upgrade import Offer, Options
 from nestos.slots.bootstate import SlotState
 
 _LOCK_SECONDS = 600.0  # a person's transaction goes first

@@ -57,8 +57,8 @@ def add_ending(parser: argparse.ArgumentParser) -> None:
 
 def _add_accepted(parser: argparse.ArgumentParser) -> None:
     """Words that scripts written for rpm-ostree say, and that mean nothing here: a node has one operating system."""
-    for words in (("--os",), ("--stateroot",), ("--sysroot",)):
-        parser.add_argument(*words, help=argparse.SUPPRESS)
+    for word in ("--os", "--stateroot", "--sysroot"):
+        parser.add_argument(word, help=argparse.SUPPRESS)
     for words in (
         ("--quiet", "-q"),
         ("--peer",),

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nestos
+from nestos.layout import bytecode
 
 # Below src/nestos: packages and single modules that a node has.
 _NODE_CODE = (
@@ -73,7 +74,6 @@ _DIST = {
     "ignition": "usr/lib/ignition",
     "root": "",
 }
-_DEBIAN_PYTHON = "usr/lib/python3/dist-packages"
 _LAUNCHER = """#!/usr/bin/python3 -I
 from {module} import program
 
@@ -105,19 +105,11 @@ def code_digest(*folders: str) -> str:
     return total.hexdigest()
 
 
-def python_folder(tree: Path) -> str:
-    """Where the tree's own interpreter looks for packages, as a path in the tree: Debian has a folder of its own."""
-    found = sorted(tree.glob("usr/lib/python3.*/site-packages"))
-    if (tree / _DEBIAN_PYTHON).exists() or not found:
-        return _DEBIAN_PYTHON
-    return str(found[-1].relative_to(tree))
-
-
 def install(tree: Path) -> None:
     """Copies everything into ``tree``, owned by root, modes 0755 or 0644."""
-    place = python_folder(tree)
+    place = bytecode.packages_folder(tree)
     for name, path in _files():
-        target = tree / name.replace(_DEBIAN_PYTHON, place, 1)
+        target = tree / name.replace(bytecode.DEBIAN_PACKAGES, place, 1)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
         target.chmod(0o755 if _is_program(path) else 0o644)
@@ -132,7 +124,7 @@ def _files() -> Iterator[tuple[str, Path]]:
     """Each file with its place in the tree."""
     for entry in _NODE_CODE:
         for path in _below(source() / entry):
-            yield f"{_DEBIAN_PYTHON}/nestos/{path.relative_to(source())}", path
+            yield f"{bytecode.DEBIAN_PACKAGES}/nestos/{path.relative_to(source())}", path
     for folder, place in _DIST.items():
         base = source() / "dist" / folder
         for path in _below(base):

@@ -47,9 +47,14 @@ def decompressed(pieces: Iterable[bytes], *, which: Callable[[str], str | None] 
 class _Decompressor(Protocol):
     """One member of a compressed stream, as ``lzma`` has it."""
 
-    eof: bool
-    needs_input: bool
-    unused_data: bytes
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def needs_input(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
 
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 

@@ -45,7 +45,7 @@ _FORWARDED = (
 def from_command_line(text: str) -> Given:
     """The options that the kernel's command line gives.
 
-    Unlike the original it accepts plain HTTP for the Ignition config only where an argument says so, and its fetches end.
+    Unlike the original it takes an Ignition config over plain HTTP only where an argument says so, and fetches end.
     """
     found: dict[str, Value] = {}
     for name, value in _own(text):

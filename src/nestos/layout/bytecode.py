@@ -14,6 +14,17 @@ from nestos.host.process import Runner
 # Parts of the standard library that nothing on a node imports.
 _LEFT_OUT = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "tkinter", "turtledemo", "test", "unittest", "venv")
 
+DEBIAN_PACKAGES = "usr/lib/python3/dist-packages"
+"""Where Debian's interpreter looks for packages: one folder for all its versions."""
+
+
+def packages_folder(tree: Path) -> str:
+    """Where the tree's own interpreter looks for packages, as a path in the tree."""
+    found = sorted(tree.glob("usr/lib/python3.*/site-packages"))
+    if (tree / DEBIAN_PACKAGES).exists() or not found:
+        return DEBIAN_PACKAGES
+    return str(found[-1].relative_to(tree))
+
 
 def compile_tree(tree: Path, *, inside: Runner) -> None:
     """Compiles the tree's standard library and packages with the tree's own interpreter."""

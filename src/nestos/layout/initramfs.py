@@ -14,8 +14,8 @@ from pathlib import Path
 
 from nestos.base import durable
 from nestos.base.errors import CommandError
-from nestos.compose import product
 from nestos.host.process import Runner
+from nestos.layout import bytecode
 
 _MODULES = ("systemd", "systemd-veritysetup", "systemd-networkd", "nestos", "nestos-install", "ignition")
 # Files that the modules bring last: they are there if the modules are.
@@ -75,7 +75,7 @@ _INPUTS = (
 def digest(tree: Path, *, packages_digest: str, arguments: tuple[str, ...] = ()) -> str:
     """Names the image that ``build`` would make for ``tree``."""
     total = hashlib.sha256(f"{packages_digest}\0{_MODULES}\0{_OMITTED}\0{arguments}".encode())
-    for folder in (*_INPUTS, f"{product.python_folder(tree)}/nestos"):
+    for folder in (*_INPUTS, f"{bytecode.packages_folder(tree)}/nestos"):
         for path in sorted((tree / folder).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 total.update(f"{path.relative_to(tree)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())

@@ -9,6 +9,7 @@ import pytest
 
 from nestos.compose import product
 from nestos.ignition.engine import closure
+from nestos.layout import bytecode
 from tests.unit.compose.trees import plant
 
 
@@ -148,5 +149,5 @@ def test_the_digest_of_folders_is_of_their_content(source: Path) -> None:
 def test_the_code_goes_where_the_trees_interpreter_looks(tmp_path: Path, folders: list[str], place: str) -> None:
     plant(tmp_path, dict.fromkeys([*folders, "usr/bin", "etc"]))
     product.install(tmp_path)
-    assert product.python_folder(tmp_path) == place
+    assert bytecode.packages_folder(tmp_path) == place
     assert (tmp_path / place / "nestos/base/errors.py").exists()

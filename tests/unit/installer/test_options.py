@@ -76,8 +76,8 @@ def test_config_files_are_held_to_the_options() -> None:
 
 def test_kernel_arguments_of_both_spellings_come_last() -> None:
     line = (
-        "quiet coreos.inst.install_dev=vda nestos.inst.ignition_url=http://e/i nestos.inst.insecure nestos.inst.insecure_ignition "
-        "nestos.inst.save_partindex=7 ip=10.0.0.2::10.0.0.1 nestos.inst.platform_id=qemu"
+        "quiet coreos.inst.install_dev=vda nestos.inst.ignition_url=http://e/i nestos.inst.insecure"
+        " nestos.inst.insecure_ignition nestos.inst.save_partindex=7 ip=10.0.0.2::10.0.0.1 nestos.inst.platform_id=qemu"
     )
     given = unattended.asked(line, [{"dest-device": "/dev/x", "append-karg": ["a"]}])
     assert given == {

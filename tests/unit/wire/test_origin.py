@@ -69,7 +69,8 @@ def test_a_package_is_asked_for_once_and_a_file_takes_the_place_of_an_older_one(
 
 
 def test_what_was_never_asked_for_cannot_be_taken_out() -> None:
-    assert FULL.uninstall(["htop", "agent"]).packages == FULL.uninstall(["htop", "agent"]).local == ()
+    emptied = FULL.uninstall(["htop", "agent"])
+    assert (emptied.packages, emptied.local) == ((), ())
     with pytest.raises(InputError, match="not layered on this node: less, tar") as caught:
         FULL.uninstall(["tar", "less", "htop"])
     assert "override remove" in caught.value.hint

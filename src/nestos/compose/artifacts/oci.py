@@ -89,8 +89,8 @@ def archive(compressed_layer: Path, *, diff_id: str, output: Path, about: About)
     with durable.replacing(output) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, data in sorted(texts.items()):
             tar.addfile(_member(name, size=len(data)), io.BytesIO(data))
-        with compressed_layer.open("rb") as blob:
-            tar.addfile(_member(f"blobs/sha256/{digest}", size=size), blob)
+        with compressed_layer.open("rb") as layer:
+            tar.addfile(_member(f"blobs/sha256/{digest}", size=size), layer)
 
 
 def _placed(name: str) -> str:
