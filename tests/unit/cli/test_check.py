@@ -85,14 +85,16 @@ def test_every_gate_runs_in_turn_and_scenarios_in_the_time_that_is_left(bench: B
     assert capfd.readouterr().out == "nestos test: every gate passed\n"
 
 
-def test_a_machine_that_is_far_too_slow_runs_no_scenario_and_says_so(
+def test_a_machine_that_is_far_too_slow_runs_unit_tests_only_and_says_so(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, capfd: Capture
 ) -> None:
     monkeypatch.setattr("nestos.lab.pace.measure", lambda: 6.2)
     assert handle() == 0
+    assert bench.ran == GATES[:-1]
     assert bench.scenarios == []
-    assert "SCENARIOS NOT RUN: this machine takes 6.2 times as long" in capfd.readouterr().out
+    assert "NOT RUN: system tests and scenarios. This machine takes 6.2 times as long" in capfd.readouterr().out
     handle("--all")
+    assert bench.ran[-1] == GATES[-1]
     assert len(bench.scenarios) == 1
 
 
