@@ -32,7 +32,7 @@ def measure(clock: Clock | None = None) -> float:
 
 
 def _round(clock: Clock) -> float:
-    """Computes, and takes fresh memory: a virtual machine may be quick at the one and wait for its host at the other."""
+    """Computes, and takes fresh memory: a virtual machine may be quick at the one and wait at the other."""
     clock.sleep(_USUAL_SECONDS)
     began = clock.monotonic()
     total = 0
