@@ -92,7 +92,7 @@ def _says_it_is_slow() -> bool:
         return False
     print(f"NOT RUN: system tests and scenarios. This machine takes {slowness:.1f} times as long as usual now; behind")
     print(
-        f"{pace.SLOWEST:g} times, emulated guests and real servers fail on limits of their own. --all runs all the same."
+        f"{pace.SLOWEST:g}, emulated guests and real servers fail on limits of their own. --all runs them all the same."
     )
     return True
 
