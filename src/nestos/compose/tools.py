@@ -144,6 +144,11 @@ def _compose(target: Path, origins: Sequence[PackageSource], *, machine: str, na
 def _command(target: Path, origins: Sequence[PackageSource], *, machine: str, names: Sequence[str]) -> list[str]:
     lines = [f"deb {s.uri} {s.suite} {' '.join(s.components)}" for s in origins]
     return [
+        # What it mounts in the tree is gone with it, however it ends: seen from here, the unfinished tree holds plain
+        # folders, and removing it can never reach the host's own /dev.
+        "unshare",
+        "--mount",
+        "--propagation=private",
         "mmdebstrap",
         "--mode=root",
         "--variant=apt",

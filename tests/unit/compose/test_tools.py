@@ -28,7 +28,7 @@ class Host(Scripted):
         super().__init__()
         self.user = 0
         self.machine = "x86_64"
-        self.on("mmdebstrap", does=self.make)
+        self.on("unshare", does=self.make)
 
     def make(self, call: Call) -> None:
         (target,) = (Path(word) for word in call.line if word.endswith("root.part"))
@@ -66,7 +66,7 @@ def test_the_tree_is_made_once_and_found_by_its_digest(tmp_path: Path, host: Hos
 def test_it_is_made_of_the_hosts_sources_for_the_hosts_machine(tmp_path: Path, host: Host) -> None:
     host.machine = "aarch64"
     ensure(tmp_path)
-    line = host.called("mmdebstrap").line
+    line = host.called("unshare").line
     assert "--architectures=arm64" in line
     assert line[-1] == "deb http://mirror.example/debian trixie main"
     (names,) = (word for word in line if word.startswith("--include="))
@@ -82,17 +82,23 @@ def test_the_digest_tells_machine_suite_and_packages_but_no_mirror(monkeypatch: 
     assert tools.digest("x86_64", [SOURCE]) != first
 
 
+def test_what_is_mounted_meanwhile_is_never_seen_by_who_removes_a_killed_attempt(tmp_path: Path, host: Host) -> None:
+    ensure(tmp_path)
+    line = host.called("unshare").line
+    assert line[: line.index("mmdebstrap")] == ["unshare", "--mount", "--propagation=private"]
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
 def test_an_interrupted_attempt_leaves_no_tree(tmp_path: Path, host: Host, error: type[BaseException]) -> None:
     def interrupted(call: Call) -> None:
         host.make(call)
         raise error
 
-    host.on("mmdebstrap", does=interrupted)
+    host.on("unshare", does=interrupted)
     with pytest.raises(error):
         ensure(tmp_path)
     assert left(tmp_path) == []
-    host.on("mmdebstrap", does=host.make)
+    host.on("unshare", does=host.make)
     assert ensure(tmp_path).is_dir()
 
 
@@ -104,13 +110,13 @@ def test_what_a_killed_attempt_left_is_not_built_upon(tmp_path: Path, host: Host
 
 
 def test_a_mirror_that_cannot_be_reached_is_named(tmp_path: Path, host: Host) -> None:
-    host.on("mmdebstrap", returncode=25, stderr=recorded.NO_HOST)
+    host.on("unshare", returncode=25, stderr=recorded.NO_HOST)
     with pytest.raises(NetworkError, match=r"no\.such\.host\.invalid"):
         ensure(tmp_path)
 
 
 def test_other_failures_keep_their_words(tmp_path: Path, host: Host) -> None:
-    host.on("mmdebstrap", returncode=25, stderr="E: something else")
+    host.on("unshare", returncode=25, stderr="E: something else")
     with pytest.raises(CommandError) as caught:
         ensure(tmp_path)
     assert caught.value.output == "E: something else"
