@@ -86,7 +86,7 @@ def archive(compressed_layer: Path, *, diff_id: str, output: Path, about: About)
         "index.json": _json({"schemaVersion": 2, "manifests": [entry]}),
         **{f"blobs/sha256/{hashlib.sha256(data).hexdigest()}": data for data in (config, manifest)},
     }
-    with durable.replacing(output) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+    with durable.replacing(output) as out, tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, data in sorted(texts.items()):
             tar.addfile(_member(name, size=len(data)), io.BytesIO(data))
         with compressed_layer.open("rb") as layer:
