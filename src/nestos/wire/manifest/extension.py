@@ -135,7 +135,7 @@ EXTENSION = Key(
             Key(
                 name="backend",
                 shape=Choice(options=("apt", "dnf")),
-                note="Package manager that the tree is made with.",
+                note="Package manager that the tree is made with. With `dnf` no tree was composed to its end yet.",
                 default="`apt`",
             ),
             Key(
