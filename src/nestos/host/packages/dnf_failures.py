@@ -1,7 +1,7 @@
 """What a failure of dnf, librepo or rpm means.
 
 dnf's program answers in data; what remains to be read is the text of libraries inside it. The patterns for
-file conflicts, full disks and unmet dependencies are still to be compared with real runs. An unknown text stays as it is.
+file conflicts, full disks and unmet dependencies are still to be compared with real runs. An unknown text stays.
 """
 
 from __future__ import annotations
