@@ -286,6 +286,8 @@ class FakeServer:
         name.touch()
 
     def _log(self, rest: list[str]) -> str:
+        if rest[-1] not in self.releases:
+            raise CommandError("it failed", returncode=1, output=f"error: No such metadata object {rest[-1]}.commit")
         release = self.releases[rest[-1]]
         held = release.deployment
         if "--raw" in rest:
