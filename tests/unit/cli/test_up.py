@@ -266,4 +266,4 @@ def test_a_container_that_never_comes_is_an_error_with_the_log(monkeypatch: pyte
     monkeypatch.setattr(time, "sleep", slept.append)
     with pytest.raises(StateError, match=r"no container answers on http://127\.0\.0\.1:8081/"):
         up._hello(RUNNING, progress=Progress(io.StringIO()))
-    assert sum(slept) == 600
+    assert sum(slept) == up._HELLO_SECONDS
