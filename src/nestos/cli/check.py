@@ -23,12 +23,13 @@ from nestos.lab.ssh import identity
 
 BUDGET_MINUTES = 40.0
 _WHOLE_MINUTES = 75.0  # of a default run, gates and scenarios; for machines so slow that the budget's estimates mislead
+_SYSTEM_QUICK = "tests/system/ignition"  # the others start servers, browsers and package managers: minutes each
 _SYSTEM = "system tests"  # root's, on loop devices: where there are none, they say so and none runs
 _NONE_COLLECTED = 5  # pytest's exit status
 _EPILOG = """\
 examples:
   nestos test                         linters, types, layers, unit tests, and the scenarios that fit in 40 minutes
-  nestos test --all                   every scenario
+  nestos test --all                   every scenario, every system test
   nestos test --unit                  without virtual machines
   nestos test --scenario=first-boot   one scenario, or a pattern of names (repeatable); --list names them
 """
@@ -43,7 +44,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--all", action="store_true", help="every scenario, however long")
+    parser.add_argument("--all", action="store_true", help="every scenario and system test, however long")
     parser.add_argument("--unit", action="store_true", help="no scenarios")
     parser.add_argument("--scenario", action="append", default=[], metavar="NAME", help="only these scenarios")
     parser.add_argument("--list", action="store_true", help="list the scenarios and end")
@@ -68,7 +69,9 @@ def handle(options: argparse.Namespace) -> int:
     is_short = not (options.all or options.scenario)
     is_slow = is_short and _says_it_is_slow()
     if not options.scenario:
-        gates = {name: command for name, command in _gates().items() if not (is_slow and name == _SYSTEM)}
+        gates = _gates(system="tests/system" if options.all else _SYSTEM_QUICK)
+        if is_slow:
+            del gates[_SYSTEM]
         failed += [name for name, command in gates.items() if not _passes(name, command, results, progress)]
     if not options.unit and not is_slow:
         chosen = select(known, [ALL] if options.all else options.scenario)
@@ -97,7 +100,7 @@ def _says_it_is_slow() -> bool:
     return True
 
 
-def _gates() -> dict[str, list[str]]:
+def _gates(*, system: str) -> dict[str, list[str]]:
     python = sys.executable
     pytest = [python, "-m", "pytest", "-p", "tests.outcomes", "-p", "no:cacheprovider", "--quiet"]
     return {
@@ -106,7 +109,7 @@ def _gates() -> dict[str, list[str]]:
         "types": [python, "-m", "mypy"],
         "layers": [python, "-c", "from importlinter.cli import lint_imports_command as c; c()"],
         "unit tests": [*pytest],
-        _SYSTEM: [*pytest, "-rs", "tests/system"],
+        _SYSTEM: [*pytest, "-rs", system],
     }
 
 

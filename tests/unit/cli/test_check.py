@@ -14,6 +14,7 @@ from nestos.host.process import Completed
 from nestos.lab.scenario import Scenario
 
 GATES = ["format", "lint", "types", "layers", "unit tests", "system tests"]
+QUICK = "tests/system/ignition"
 
 
 def nothing(context: object) -> None:
@@ -37,9 +38,12 @@ class Bench:
         self.scenarios_pass = True
         self.parity: list[str] = []
         self.scenarios_ran: object = None
+        self.system = ""
 
     def run(self, command: Sequence[str], /, *, environment: dict[str, str], **given: object) -> Completed:
-        name = next(gate for gate, line in check._gates().items() if line == list(command))
+        gates = [*check._gates(system=QUICK).items(), *check._gates(system="tests/system").items()]
+        name = next(gate for gate, line in gates if line == list(command))
+        self.system = command[-1]
         assert environment["NESTOS_TEST_RESULTS"].endswith("outcomes.json")
         self.ran.append(name)
         return Completed(returncode=self.status if name in self.broken else 0, stdout="", stderr="")
@@ -117,6 +121,12 @@ def test_all_means_every_scenario_without_a_limit(bench: Bench, capfd: Capture) 
     handle("--all")
     assert bench.scenarios == [(["first-boot", "power-cut"], None)]
     assert bench.scenarios_ran is True
+    assert bench.system == "tests/system"
+
+
+def test_without_all_only_the_quick_system_tests_run(bench: Bench) -> None:
+    handle()
+    assert bench.system == QUICK
 
 
 def test_unit_means_no_scenario(bench: Bench, capfd: Capture) -> None:
@@ -182,4 +192,4 @@ def test_outside_a_checkout_it_says_so(bench: Bench, monkeypatch: pytest.MonkeyP
 
 
 def test_the_gates_use_the_same_python(bench: Bench) -> None:
-    assert {command[0] for command in check._gates().values()} == {sys.executable}
+    assert {command[0] for command in check._gates(system="tests/system").values()} == {sys.executable}
