@@ -38,7 +38,7 @@ def use(node: Node, url: str, key: str) -> None:
     """Makes the source the node's only one."""
     node.write("/etc/apt/keyrings/lab.asc", key)
     node.write(
-        "/etc/apt/sources.list.d/debian.sources",
+        "/etc/apt/sources.list.d/lab.sources",
         f"Types: deb\nURIs: {url}\nSuites: ./\nSigned-By: /etc/apt/keyrings/lab.asc\n",
     )
 
