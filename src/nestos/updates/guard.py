@@ -153,7 +153,8 @@ def _spent(guard: Guard, progress: Progress, tally: Tally) -> str:
         allowed = f"{guard.failures} or {guard.failure_share:.3g} of all may"
         return f"{tally.failed} of {reported} nodes failed, {allowed}"
     if guard.canaries and progress.stage == 0 and tally.failed_canaries > guard.canary_failures:
-        return f"{tally.failed_canaries} canaries failed, {guard.canary_failures} may"
+        what = "canary" if tally.failed_canaries == 1 else "canaries"
+        return f"{tally.failed_canaries} {what} failed, {guard.canary_failures} may"
     return ""
 
 
