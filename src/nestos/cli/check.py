@@ -73,7 +73,7 @@ def handle(options: argparse.Namespace) -> int:
         if is_slow:
             del gates[_SYSTEM]
         failed += [name for name, command in gates.items() if not _passes(name, command, results, progress)]
-    if not options.unit and not is_slow:
+    if not (options.unit or is_slow or (is_short and _says_it_is_slow())):
         chosen = select(known, [ALL] if options.all else options.scenario)
         limit = _WHOLE_MINUTES - (time.monotonic() - began) / 60 if is_short else None
         if not _scenarios_pass(chosen, results, limit=limit, progress=progress):

@@ -25,8 +25,12 @@ class Machine(SystemClock):
 
 
 def test_a_machine_that_takes_four_times_as_long_has_the_pace_four() -> None:
-    assert pace.measure(Machine(0.24, 0.24, 0.24, 0.24, 0.24)) == pytest.approx(4)
+    assert pace.measure(Machine(*[0.24] * 9)) == pytest.approx(4)
 
 
 def test_one_slow_round_is_no_slow_machine() -> None:
-    assert pace.measure(Machine(0.06, 0.06, 5.0, 0.06, 0.06)) == pytest.approx(1)
+    assert pace.measure(Machine(*[0.06] * 4, 5.0, *[0.06] * 4)) == pytest.approx(1)
+
+
+def test_a_machine_that_is_slow_every_now_and_then_is_slow() -> None:
+    assert pace.measure(Machine(*[0.06] * 6, 1.5, 1.5, 1.5)) > pace.SLOWEST
