@@ -90,6 +90,8 @@ class Initramfs:
         (self.top / "state/answers-at").write_text(str(answers_at))
 
     def run(self, word: str = "open") -> Completed:
+        for link in ("bin", "lib", "lib64"):
+            (self.top / link).unlink(missing_ok=True)  # of a run before; bwrap makes them anew
         line = [
             "bwrap",
             "--bind",

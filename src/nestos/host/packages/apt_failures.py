@@ -22,7 +22,8 @@ _UNMET = re.compile(r"^The following packages have unmet dependencies:\n((?: .*\
 _UNFETCHED = re.compile(r"^[EW]: Failed to fetch (.+)$", re.MULTILINE)
 _NO_RELEASE = re.compile(r"^E: The repository '([^']+)' (does not have a Release file|no longer has a Release file)")
 _UNTRUSTED = re.compile(
-    r"^[EW]: (.*(?:is not signed|NO_PUBKEY|GPG error|OpenPGP signature verification failed|Release file for \S+ is "
+    r"^[EW]: (.*(?:is not signed|is no longer signed|NO_PUBKEY|GPG error|OpenPGP signature verification failed|"
+    r"Release file for \S+ is "
     r"(?:expired|not valid yet)|changed its '\w+' value).*)$",
     re.MULTILINE,
 )

@@ -77,6 +77,7 @@ class AptLayers:
         command = ["apt-get", "update", "--error-on=any"]
         if allow_unsigned:
             command.append("-oAcquire::AllowInsecureRepositories=true")
+            command.append("-oAcquire::AllowDowngradeToInsecureRepositories=true")
         try:
             self._apt(command)
         except CommandError as error:
