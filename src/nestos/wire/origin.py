@@ -132,11 +132,6 @@ class Layers:
     replaced: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     inactive: tuple[str, ...] = ()
 
-    @property
-    def is_empty(self) -> bool:
-        """True where the tree has the base's packages."""
-        return not (self.added or self.removed or self.replaced)
-
 
 def document(origin: Origin) -> dict[str, Any]:
     """The JSON form."""

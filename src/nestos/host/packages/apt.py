@@ -7,7 +7,6 @@ resolved files, without network: the same resolution gives the same root wheneve
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from nestos.base.errors import CommandError, InputError, VerificationError
 from nestos.host import space
 from nestos.host.packages import apt_failures
 from nestos.host.packages.backend import AccountFiles, Package, PackageSource, Request, Resolution
+from nestos.host.packages.pool import Pool
 from nestos.host.process import Completed, Runner
 
 _URI_LINE = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<digest>[0-9a-f]{64})$", re.MULTILINE)
@@ -51,7 +51,7 @@ class AptBackend:
     def __init__(self, *, runner: Runner, work: Path, pool: Path, keyrings: str = "/usr/share/keyrings") -> None:
         self._run = runner
         self._work = work
-        self._pool = pool
+        self._pool = Pool(pool, ending=".deb")
         self._keyrings = keyrings
         self._downloads = work / "download"
 
@@ -73,10 +73,10 @@ class AptBackend:
 
         A partial download goes on where it stopped. Raises ``NetworkError``, ``VerificationError`` and ``SpaceError``.
         """
-        missing = [package for package in resolution.packages if not self._is_pooled(package)]
+        missing = [package for package in resolution.packages if not self._pool.holds(package)]
         if missing:
             need = sum(package.size_bytes for package in missing)
-            space.require(self._pool, need_bytes=need, what=f"{len(missing)} package files")
+            space.require(self._pool.folder, need_bytes=need, what=f"{len(missing)} package files")
             try:
                 self._download(missing)
             except CommandError as error:
@@ -84,11 +84,11 @@ class AptBackend:
                 raise apt_failures.unfetched(error) from error
             lost = self._take_in(missing)
             if lost:
-                for package in lost:
-                    (self._downloads / f"{package.sha256}.deb").unlink(missing_ok=True)
+                for package in lost:  # the download says that it is complete, so there is nothing to go on from
+                    (self._downloads / self._pool.name(package)).unlink(missing_ok=True)
                 listing = ", ".join(f"{package.name} {package.version}" for package in lost)
                 raise VerificationError(f"the archive gave other content than its index says for: {listing}")
-        return self._pool
+        return self._pool.folder
 
     def install(self, resolution: Resolution, *, target: Path, accounts: AccountFiles) -> None:
         """Makes the root. The maintainer scripts run in it, without network."""
@@ -195,7 +195,7 @@ class AptBackend:
         command += ["-oDir::Etc::parts=/dev/null", "-oAPT::Sandbox::User=root"]
         command += [f"-o{name}={value}" for name, value in _NETWORK.items()]
         for package in packages:
-            command += [package.uri, f"{package.sha256}.deb", f"SHA256:{package.sha256}"]
+            command += [package.uri, self._pool.name(package), f"SHA256:{package.sha256}"]
         self._downloads.mkdir(parents=True, exist_ok=True)
         self._apt(command, cwd=self._downloads)
 
@@ -226,28 +226,8 @@ class AptBackend:
             raise InputError("no release file of the package sources has a date")
         return max(dates)
 
-    def _pooled(self, package: Package) -> Path:
-        return self._pool / f"{package.sha256}.deb"
-
-    def _is_pooled(self, package: Package) -> bool:
-        """True if the pool has the file, whole. One that a power cut or a full disk left damaged is removed."""
-        file = self._pooled(package)
-        if not file.exists():
-            return False
-        if digest(file) == package.sha256:
-            return True
-        file.unlink()
-        return False
-
     def _take_in(self, packages: Sequence[Package]) -> list[Package]:
-        """Moves whole files into the pool and returns the packages without one; half a file stays, to go on from."""
-        lost = []
-        for package in packages:
-            file = self._downloads / f"{package.sha256}.deb"
-            if file.exists() and digest(file) == package.sha256:
-                file.replace(self._pooled(package))
-            else:
-                lost.append(package)
+        lost = self._pool.take_in(packages, downloads=self._downloads)
         for garbage in self._downloads.glob("*.FAILED"):
             garbage.unlink()
         return lost
@@ -259,16 +239,10 @@ class AptBackend:
         entries = []
         for package in resolution.packages:
             name = f"{package.name}_{package.sha256[:16]}.deb"
-            (folder / name).hardlink_to(self._pooled(package))
+            (folder / name).hardlink_to(self._pool.place(package))
             entry = re.sub(r"^Filename:.*$", f"Filename: ./{name}", package.stanza, flags=re.MULTILINE)
             entries.append(entry + "\n")
         (folder / "Packages").write_text("\n".join(entries))
-
-
-def digest(file: Path) -> str:
-    """The file's sha256, hexadecimal."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def file_key(file: str) -> tuple[str, str]:

@@ -17,9 +17,10 @@ from urllib.parse import unquote, urlsplit
 from nestos.base.errors import CommandError, InputError, VerificationError
 from nestos.base.paths import Root
 from nestos.host.packages import apt_failures
-from nestos.host.packages.apt import digest, file_key
+from nestos.host.packages.apt import file_key
 from nestos.host.packages.backend import Package
 from nestos.host.packages.layering import Change, Found, Solution, Wish
+from nestos.host.packages.pool import digest
 from nestos.host.process import Completed, Runner
 
 _DATABASE = "usr/lib/sysimage/dpkg"

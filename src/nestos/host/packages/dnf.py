@@ -17,6 +17,7 @@ from nestos.base.errors import CommandError, InputError, VerificationError
 from nestos.host import space
 from nestos.host.packages import dnf_failures, rpm_root
 from nestos.host.packages.backend import AccountFiles, Package, Request, Resolution, RpmSource
+from nestos.host.packages.pool import Pool
 from nestos.host.process import Runner
 
 _PROGRAM = Path(__file__).with_name("dnf_program.py")
@@ -35,7 +36,7 @@ class DnfBackend:
     def __init__(self, *, runner: Runner, work: Path, pool: Path) -> None:
         self._run = runner
         self._work = work
-        self._pool = pool
+        self._pool = Pool(pool, ending=".rpm")
         self._downloads = work / "download"
 
     def resolve(self, request: Request) -> Resolution:
@@ -68,18 +69,18 @@ class DnfBackend:
 
         A partial download goes on where it stopped. Raises ``NetworkError``, ``VerificationError`` and ``SpaceError``.
         """
-        missing = [package for package in resolution.packages if not self._is_pooled(package)]
+        missing = [package for package in resolution.packages if not self._pool.holds(package)]
         if missing:
             need = sum(package.size_bytes for package in missing)
-            space.require(self._pool, need_bytes=need, what=f"{len(missing)} package files")
+            space.require(self._pool.folder, need_bytes=need, what=f"{len(missing)} package files")
             self._download(missing)
         for trust in sorted({package.trust for package in resolution.packages if package.trust}):
             self._check_signatures([p for p in resolution.packages if p.trust == trust], trust=trust)
-        return self._pool
+        return self._pool.folder
 
     def install(self, resolution: Resolution, *, target: Path, accounts: AccountFiles) -> None:
         """Makes the root. The scriptlets run in a sandbox that can write nothing but the root."""
-        files = [self._pooled(package) for package in resolution.packages]
+        files = [self._pool.place(package) for package in resolution.packages]
         rpm_root.make(target, files, accounts=accounts, timestamp=resolution.timestamp, runner=self._run)
 
     def installed(self, tree: Path) -> dict[str, str]:
@@ -117,7 +118,7 @@ class DnfBackend:
                 hint="name its gpgkey in the manifest, or say gpgcheck: false to take unsigned packages",
             )
         data = "\n".join(text.strip() + "\n" for text in texts).encode()
-        file = self._pool / f"{hashlib.sha256(data).hexdigest()}.keys"
+        file = self._pool.folder / f"{hashlib.sha256(data).hexdigest()}.keys"
         file.write_bytes(data)
         return file
 
@@ -138,61 +139,30 @@ class DnfBackend:
                 "address": package.uri,
                 "sha256": package.sha256,
                 "size": package.size_bytes,
-                "place": str(self._downloads / f"{package.sha256}.rpm"),
+                "place": str(self._downloads / self._pool.name(package)),
             }
             for package in packages
         ]
         answer = self._ask({"do": "fetch", "files": files})
-        lost = self._take_in(packages)
+        lost = self._pool.take_in(packages, downloads=self._downloads)
         if "unfetched" in answer:
             raise dnf_failures.unfetched(answer["unfetched"])
         if lost:
             listing = ", ".join(f"{package.name} {package.version}" for package in lost)
             raise VerificationError(f"the repository gave other content than its index says for: {listing}")
 
-    def _take_in(self, packages: Sequence[Package]) -> list[Package]:
-        """Moves whole files into the pool and returns the packages without one; half a file stays, to go on from."""
-        lost = []
-        for package in packages:
-            file = self._downloads / f"{package.sha256}.rpm"
-            if file.exists() and _digest(file) == package.sha256:
-                file.replace(self._pooled(package))
-                continue
-            lost.append(package)
-            if file.exists() and file.stat().st_size >= package.size_bytes:
-                file.unlink()
-        return lost
-
-    def _pooled(self, package: Package) -> Path:
-        return self._pool / f"{package.sha256}.rpm"
-
-    def _is_pooled(self, package: Package) -> bool:
-        """True if the pool has the file, whole. One that a power cut or a full disk left damaged is removed."""
-        file = self._pooled(package)
-        if not file.exists():
-            return False
-        if _digest(file) == package.sha256:
-            return True
-        file.unlink()
-        return False
-
     def _check_signatures(self, packages: Sequence[Package], *, trust: str) -> None:
         """Raises ``VerificationError`` naming every package that no key of the bundle ``trust`` has signed."""
         keyring = self._work / "keyrings" / trust
         if not (keyring / "ready").exists():
             keyring.mkdir(parents=True, exist_ok=True)
-            self._run(["rpmkeys", f"--dbpath={keyring}", "--import", str(self._pool / f"{trust}.keys")])
+            self._run(["rpmkeys", f"--dbpath={keyring}", "--import", str(self._pool.folder / f"{trust}.keys")])
             (keyring / "ready").touch()
         command = ["rpmkeys", f"--dbpath={keyring}", "--define=_pkgverify_level all", "--checksig"]
-        files = {str(self._pooled(package)): package for package in packages}
+        files = {str(self._pool.place(package)): package for package in packages}
         done = self._run([*command, *files], accepted=range(256))
         if done.returncode:
             raise dnf_failures.unsigned(done, files)
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _section(source: RpmSource, *, key: Path) -> dict[str, Any]:
