@@ -7,11 +7,12 @@ Also ``/usr/bin/nestos`` there, so it imports the standard library only. Exit st
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TypedDict
@@ -19,7 +20,6 @@ from typing import NoReturn, TypedDict
 from nestos.base import log
 from nestos.base.errors import NestosError
 from nestos.base.paths import Root
-from nestos.cli import agent, agent_staging, node_boot, node_kernel, node_packages, node_status, node_update
 from nestos.cli.node_answers import NESTOS, Front
 from nestos.deploy import config, records, snapshot
 from nestos.deploy.node import Node
@@ -28,6 +28,17 @@ from nestos.slots import hardware
 logger = logging.getLogger(__name__)
 
 _COMMAND_LINE = Path("/proc/cmdline")
+
+COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "node_status": ("status", "history"),
+    "node_update": ("upgrade", "update", "deploy", "rollback", "pin", "unpin", "cleanup", "cancel", "reload"),
+    "node_packages": ("install", "uninstall", "override", "reset", "search", "refresh-md", "db"),
+    "node_kernel": ("kargs", "initramfs", "initramfs-etc"),
+    "node_boot": ("boot",),
+    "node_agent": ("agent",),
+}
+"""Module of this package to the commands that it has. Each boot runs three of them, and must not wait for what layers
+and trust need (TLS, HTTP, apt): only the module of the command that is given is loaded."""
 
 _EXAMPLES = """\
 examples:
@@ -43,14 +54,14 @@ exit status: 0 done, 77 nothing to do, 1 failed, 2 wrong usage or configuration
 """
 
 
-def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the node's commands; each sets ``act``, a function of a node and the options to an exit status."""
-    node_status.register(subparsers)
-    node_update.register(subparsers)
-    node_packages.register(subparsers)
-    node_kernel.register(subparsers)
-    node_boot.register(subparsers)
-    agent_staging.register(agent.register(subparsers))
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], *, command: str = "") -> None:
+    """Adds the node's commands; each sets ``act``, a function of a node and the options to an exit status.
+
+    With ``command`` only those of the module that has it; all where none has.
+    """
+    having = [name for name, commands in COMMANDS.items() if command in commands]
+    for name in having or COMMANDS:
+        importlib.import_module(f"nestos.cli.{name}").register(subparsers)
 
 
 # The program
@@ -73,8 +84,8 @@ def this_node(*, lenient: bool) -> Node:
     )
 
 
-def parser() -> argparse.ArgumentParser:
-    """The node's command line."""
+def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The node's command line, as far as ``arguments`` need it."""
     described = argparse.ArgumentParser(
         prog="nestos",
         description="The node's own system: what runs, updates, and the way back.",
@@ -82,7 +93,8 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     described.add_argument("--debug", action="count", default=0, help="log commands; twice: everything")
-    register(described.add_subparsers(dest="command", required=True, metavar="COMMAND"))
+    given = next((word for word in arguments if not word.startswith("-")), "")
+    register(described.add_subparsers(dest="command", required=True, metavar="COMMAND"), command=given)
     return described
 
 
@@ -108,7 +120,8 @@ def main(
     ``user``, by default the effective user id, decides what is allowed: users other than root may read the status.
     ``described`` is the command line of another ``front`` with the same commands.
     """
-    options = (described or parser()).parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = (described or parser(words)).parse_args(words)
     options.front = front
     log.setup(verbose=options.debug)
     try:

@@ -41,6 +41,7 @@ _NODE_CODE = (
     "cli/agent.py",
     "cli/agent_staging.py",
     "cli/node.py",
+    "cli/node_agent.py",
     "cli/node_answers.py",
     "cli/node_boot.py",
     "cli/node_kernel.py",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import argparse
+import importlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -267,3 +269,31 @@ def test_settings_of_the_node_reach_the_commands(bench: Bench) -> None:
     bench.node = replace(bench.node, settings=replace(bench.node.settings, update_url=""))
     status, _, err = bench("upgrade")
     assert (status, "no update source" in err) == (1, True)
+
+
+def commands_of(parser: argparse.ArgumentParser) -> set[str]:
+    (action,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return set(action.choices)
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_the_table_of_commands_is_what_each_module_has(name: str) -> None:
+    alone = argparse.ArgumentParser()
+    importlib.import_module(f"nestos.cli.{name}").register(alone.add_subparsers())
+    assert commands_of(alone) == set(cli.COMMANDS[name])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "modules"),
+    [
+        (["boot", "health"], ["node_boot"]),
+        (["--debug", "status"], ["node_status"]),
+        (["--help"], list(cli.COMMANDS)),
+        ([], list(cli.COMMANDS)),
+        (["stauts"], list(cli.COMMANDS)),
+    ],
+    ids=["a command", "behind an option", "help", "nothing", "a mistake"],
+)
+def test_only_the_module_of_the_command_is_loaded(arguments: list[str], modules: list[str]) -> None:
+    wanted = {command for name in modules for command in cli.COMMANDS[name]}
+    assert commands_of(cli.parser(arguments)) == wanted
