@@ -20,10 +20,10 @@ from nestos.agent import explain
 from nestos.agent.engine import Engine
 from nestos.agent.explain import Account
 from nestos.agent.identity import Identity
-from nestos.agent.notify import Notifier
 from nestos.base import durable
 from nestos.base.clock import Clock
 from nestos.base.errors import StateError
+from nestos.base.notify import Notifier
 from nestos.base.paths import Root
 
 logger = logging.getLogger(__name__)

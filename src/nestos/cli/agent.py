@@ -27,7 +27,6 @@ from nestos.agent.http import Client
 from nestos.agent.identity import Identity
 from nestos.agent.memory import MemoryFile
 from nestos.agent.metrics import Metrics
-from nestos.agent.notify import Notifier
 from nestos.agent.orders import Approval, Hold, OrderBook
 from nestos.agent.people import LoggedIn
 from nestos.agent.reporting import KEY_FILE, Reporter
@@ -38,6 +37,7 @@ from nestos.agent.surroundings import Surroundings
 from nestos.base import log, reading
 from nestos.base.clock import Clock, SystemClock
 from nestos.base.errors import InputError, NestosError, StateError
+from nestos.base.notify import Notifier
 from nestos.base.paths import Root
 from nestos.host import process
 

@@ -14,13 +14,13 @@ import json
 import logging
 import os
 import signal
-import socket
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nestos.base.clock import Clock
 from nestos.base.errors import NestosError, StateError
+from nestos.base.notify import Notifier
 from nestos.updates import counting, source
 from nestos.updates.answers import Answer, Answers, refusal
 from nestos.updates.counting import Requests, Series
@@ -42,7 +42,6 @@ _GUARD_SECONDS = 5.0
 _GUARD_PAUSE_SECONDS = 0.5
 """Failures come in crowds: between two looks, however many."""
 _TIDY_SECONDS = 5.0
-_LONGEST_NOTE = 1000
 _OPEN = "Access-Control-Allow-Origin: *\r\n"
 _GZIP = "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
 
@@ -244,6 +243,7 @@ async def serve(
     Raises ``StateError`` where an address cannot be had or the metadata cannot be read at the start.
     """
     loop = asyncio.get_running_loop()
+    notifier = Notifier(os.environ)
     ended, look, alarm = asyncio.Event(), asyncio.Event(), asyncio.Event()
     guardian = management.guardian if management else None
     if guardian is not None:
@@ -270,17 +270,18 @@ async def serve(
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGHUP, look.set)
     work = [
-        _refresh(state, look, seconds=settings.refresh_seconds),
-        _sweep([listener for listener, _, _ in places], seconds=settings.idle_seconds),
+        _refresh(state, look, notifier, seconds=settings.refresh_seconds),
+        _sweep([listener for listener, _, _ in places], notifier, seconds=settings.idle_seconds),
     ]
     if management is not None:
         work += [_guard(management, alarm=alarm, look=look), _tidy(management)]
-    await _run(places, work, ended=ended, started=started)
+    await _run(places, work, notifier, ended=ended, started=started)
 
 
 async def _run(
     places: Sequence[tuple[Listener, str, int]],
     work: Iterable[Coroutine[None, None, None]],
+    notifier: Notifier,
     *,
     ended: asyncio.Event,
     started: Callable[[tuple[str, int]], None],
@@ -292,14 +293,14 @@ async def _run(
         for listener, address, port in places:
             servers.append(await _listen(listener, address, port))
         started(servers[0].sockets[0].getsockname()[:2])
-        notify("READY=1")
+        notifier.tell("READY=1")
         # A task of ours that ended did so by a bug. To go on would be to serve for ever what was withdrawn meanwhile.
         await asyncio.wait([ending, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             if task.done():
                 task.result()
     finally:
-        notify("STOPPING=1")
+        notifier.tell("STOPPING=1")
         ending.cancel()
         for task in tasks:
             task.cancel()
@@ -320,14 +321,14 @@ async def _listen(listener: Listener, address: str, port: int) -> asyncio.Server
         raise StateError(f"cannot listen on {address}:{port}: {error.strerror}") from error
 
 
-async def _refresh(state: State, look: asyncio.Event, *, seconds: float) -> None:
+async def _refresh(state: State, look: asyncio.Event, notifier: Notifier, *, seconds: float) -> None:
     while True:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(look.wait(), timeout=seconds)
         look.clear()
         await asyncio.to_thread(state.refresh)
         streams = len({stream for stream, _, _ in state.answers.scopes})
-        notify(f"STATUS={state.problem or f'serving {streams} streams'}")
+        notifier.tell(f"STATUS={state.problem or f'serving {streams} streams'}")
 
 
 async def _guard(management: Management, *, alarm: asyncio.Event, look: asyncio.Event) -> None:
@@ -355,27 +356,13 @@ async def _tidy(management: Management) -> None:
         await asyncio.sleep(_TIDY_SECONDS)
 
 
-async def _sweep(listeners: Iterable[Listener], *, seconds: float) -> None:
+async def _sweep(listeners: Iterable[Listener], notifier: Notifier, *, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(_SWEEP_SECONDS)
-        notify("WATCHDOG=1")
+        notifier.tell("WATCHDOG=1")
         for listener in listeners:
             listener.close_idle(now=loop.time(), after_seconds=seconds)
-
-
-def notify(*lines: str) -> None:
-    """Tells the service manager, if there is one (sd_notify(3)); one that does not listen is no failure of ours."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    text = "\n".join(line.replace("\n", " ")[:_LONGEST_NOTE] for line in lines)
-    with (
-        contextlib.suppress(OSError),
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as speaking,
-    ):
-        speaking.connect("\0" + address[1:] if address.startswith("@") else address)
-        speaking.sendall(text.encode())
 
 
 def _refuse(status: int, sentence: str) -> bytes:

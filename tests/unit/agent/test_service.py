@@ -10,10 +10,10 @@ import pytest
 from nestos.agent import explain, service
 from nestos.agent.identity import Identity
 from nestos.agent.metrics import Metrics
-from nestos.agent.notify import Notifier
 from nestos.agent.orders import Hold
 from nestos.agent.service import Service
 from nestos.agent.settings import Settings, Strategy
+from nestos.base.notify import Notifier
 from nestos.base.paths import Root
 from nestos.wire.fleetlock import Refusal
 from tests.unit.agent.fakes import START, Bench, graph
@@ -115,12 +115,6 @@ def test_without_a_folder_for_it_the_agent_goes_on_without_a_view(tmp_path: Path
     for _ in range(10):
         made.step()
     assert bench.driver.restarts >= 1
-
-
-def test_nobody_is_told_without_a_socket() -> None:
-    Notifier({}).tell("READY=1")
-    Notifier({"NOTIFY_SOCKET": "/nowhere/notify"}).tell("READY=1")
-    assert Notifier({"WATCHDOG_USEC": "x"}).watchdog_seconds is None
 
 
 def test_an_agent_that_does_not_run_is_not_woken(tmp_path: Path) -> None:

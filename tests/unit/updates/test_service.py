@@ -265,12 +265,6 @@ def test_a_mirror_does_not_lead_the_export_out_of_its_folder(tmp_path: Path) -> 
 # The server around it
 
 
-def test_a_manager_that_does_not_listen_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
-
-    service.notify("STATUS=" + "x" * (1 << 20))
-
-
 def test_a_server_that_no_longer_looks_for_metadata_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would else serve for ever what was withdrawn meanwhile."""
 

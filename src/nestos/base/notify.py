@@ -6,6 +6,8 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 
+_LONGEST_LINE = 1000
+
 
 class Notifier:
     """The socket that ``environment`` names; without one nothing is told."""
@@ -22,4 +24,4 @@ class Notifier:
         if not self._address:
             return
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-            sender.sendto("\n".join(line.replace("\n", " ") for line in lines).encode(), self._address)
+            sender.sendto("\n".join(line.replace("\n", " ")[:_LONGEST_LINE] for line in lines).encode(), self._address)
