@@ -78,7 +78,8 @@ def run_scenarios(
 ) -> Outcome:
     """Runs the scenarios, longest first, and returns what came of them.
 
-    Each keeps its logs in a folder below ``logs/<time of the run>``, beside ``results.json``. A scenario that
+    The images of all are made before: a compose beside an emulated machine would take it the time that its limits
+    count on. Each keeps its logs in a folder below ``logs/<time of the run>``, beside ``results.json``. A scenario that
     would not end within ``budget_minutes``, by its own estimate and the pace of those before it, is skipped. One that
     still runs after ``limit_minutes`` is ended and counts as skipped too. The last line written to ``stream`` counts
     those that passed and failed.
@@ -97,7 +98,7 @@ def run_scenarios(
         clock=clock,
         began=clock.monotonic(),
     )
-    waiting = sorted(selection, key=lambda item: -item.minutes)
+    waiting = run.prepare(sorted(selection, key=lambda item: -item.minutes))
     with ThreadPoolExecutor(max_workers=at_once) as pool:
         try:
             while waiting or run.active:
@@ -113,11 +114,20 @@ def run_scenarios(
     return outcome
 
 
+@dataclass(frozen=True, kw_only=True)
+class _End:
+    """How a scenario ended, and when; its machines are gone."""
+
+    moment: float
+    error: BaseException | None
+    explanation: str
+
+
 @dataclass(kw_only=True)
 class _Attempt:
     scenario: Scenario
     lab: Lab
-    future: Future[None]
+    future: Future[_End]
     began: float
     is_out_of_time: bool = False
     """Ended because the whole run took too long."""
@@ -136,6 +146,8 @@ class _Run:
     began: float
     active: list[_Attempt] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
+    images: dict[str, dict[str, Path]] = field(default_factory=dict)
+    """Of each scenario, those that it needs."""
     printing: threading.Lock = field(default_factory=threading.Lock)
     declared_seconds: float = 0.0
     """What the scenarios that ended had declared together."""
@@ -146,6 +158,19 @@ class _Run:
         taken = sum(result.seconds for result in self.results)
         return max(1.0, taken / self.declared_seconds) if self.declared_seconds else 1.0
 
+    def prepare(self, selection: Sequence[Scenario]) -> list[Scenario]:
+        """Makes every image; returns the scenarios that have all of theirs, and records the others as failed."""
+        able = []
+        for item in selection:
+            try:
+                self.images[item.name] = {name: self.equipment.images.get(name) for name in item.needs}
+            except NestosError as error:
+                self.say(f"{item.name}: FAILED: its images cannot be made: {error}")
+                self.results.append(Result(name=item.name, outcome="failed", error=str(error)))
+            else:
+                able.append(item)
+        return able
+
     def begin(self, item: Scenario, pool: ThreadPoolExecutor) -> None:
         """Starts a scenario, or records why not."""
         gone, wanted = self._minutes, item.minutes * self.pace
@@ -155,22 +180,16 @@ class _Run:
             return
         folder = self.folder / item.name
         folder.mkdir()
-        try:
-            images = {name: self.equipment.images.get(name) for name in item.needs}
-        except NestosError as error:
-            self.say(f"{item.name}: FAILED: its images cannot be made: {error}")
-            self.results.append(Result(name=item.name, outcome="failed", error=str(error), folder=str(folder)))
-            return
         lab = Lab(
             name=item.name,
             folder=folder,
             equipment=self.equipment,
             say=lambda text: self.say(f"{item.name}: {text}"),
-            images=images,
+            images=self.images[item.name],
         )
         self.say(f"{item.name}: start, about {item.minutes:g} min: {item.summary}")
         began = self.clock.monotonic()
-        future = pool.submit(item.function, lab)
+        future = pool.submit(_put_through, item, lab, self.clock)
         self.active.append(_Attempt(scenario=item, lab=lab, future=future, began=began))
 
     def tend(self) -> None:
@@ -180,7 +199,7 @@ class _Run:
             seconds = self.clock.monotonic() - attempt.began
             if attempt.future.done():
                 self.active.remove(attempt)
-                self.results.append(self._ended(attempt, seconds=round(seconds, 1)))
+                self.results.append(self._ended(attempt, attempt.future.result()))
                 self.declared_seconds += attempt.scenario.minutes * 60
             elif attempt.lab.is_interrupted:
                 continue
@@ -201,24 +220,34 @@ class _Run:
         with self.printing:
             self.progress.say(text)
 
-    def _ended(self, attempt: _Attempt, *, seconds: float) -> Result:
-        error = attempt.future.exception()
-        if error is not None and attempt.is_out_of_time:
-            attempt.lab.close()
+    def _ended(self, attempt: _Attempt, end: _End) -> Result:
+        seconds = round(end.moment - attempt.began, 1)
+        if end.error is not None and attempt.is_out_of_time:
             return Result(name=attempt.scenario.name, outcome="skipped", seconds=seconds, error="no time left")
-        explained = _explain(error, attempt.lab) if error is not None else ""
-        attempt.lab.close()
-        how = "FAILED" if explained else "passed"
-        self.say(f"{attempt.scenario.name}: {how} in {seconds:.1f}s{_last_line(error)}")
+        how = "FAILED" if end.error else "passed"
+        self.say(f"{attempt.scenario.name}: {how} in {seconds:.1f}s{_last_line(end.error)}")
         return Result(
             name=attempt.scenario.name,
-            outcome="failed" if explained else "passed",
+            outcome="failed" if end.error else "passed",
             seconds=seconds,
-            error=explained,
+            error=end.explanation,
             folder=str(attempt.lab.folder),
             steps=[asdict(step) for step in attempt.lab.steps],
             facts=attempt.lab.facts,
         )
+
+
+def _put_through(item: Scenario, lab: Lab, clock: Clock) -> _End:
+    """Runs a scenario to its end, in a thread of its own, and ends its machines."""
+    error: BaseException | None = None
+    explanation = ""
+    try:
+        item.function(lab)
+    except BaseException as caught:
+        error, explanation = caught, _explain(caught, lab)
+    moment = clock.monotonic()
+    lab.close()
+    return _End(moment=moment, error=error, explanation=explanation)
 
 
 def _last_line(error: BaseException | None) -> str:

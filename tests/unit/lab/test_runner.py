@@ -185,6 +185,27 @@ def test_an_image_that_cannot_be_made_fails_only_who_needs_it(bench: Bench) -> N
     assert "FAILED needs-none: no image none" in bench.stream.getvalue()
 
 
+def test_every_image_is_made_before_the_first_machine_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def get(_: Images, name: str) -> Path:
+        done.append(f"made {name}")
+        return Path(name)
+
+    monkeypatch.setattr(Images, "get", get)
+    bench.run(a("one", lambda lab: done.append("ran"), needs=("x",)), a("two", passes, needs=("y",)), at_once=1)
+    assert done == ["made x", "made y", "ran"]
+
+
+def test_a_scenario_ends_its_machines_itself(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the thread that runs all of them, when it finds the time: until then they would take the others theirs."""
+    threads: list[threading.Thread] = []
+    monkeypatch.setattr(Lab, "close", lambda self: threads.append(threading.current_thread()))
+    bench.run(a("bad", fails))
+    (thread,) = threads
+    assert thread is not threading.current_thread()
+
+
 def test_two_run_at_a_time_and_no_more(bench: Bench) -> None:
     lock, meeting = threading.Lock(), threading.Barrier(2)
     running: list[int] = [0]
