@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nestos.base.errors import StateError
+from nestos.lab import console
 from nestos.lab.console import Console, ConsoleTimeoutError, MachineGoneError, attach, plain
 
 
@@ -63,11 +64,39 @@ def test_a_wait_ends_when_the_text_comes(log: Path) -> None:
     assert 3 < clock.time < 4
 
 
+def test_a_line_may_come_in_pieces(log: Path) -> None:
+    said = b"\x1b[32mbooting\x1b[0m\r\nnode login: "
+
+    def boot(time: float) -> None:
+        log.write_bytes(said[: int(time * 10)])
+
+    assert Console(log, clock=Clock(boot)).wait(r"^node login: $", timeout_seconds=10)
+
+
+def test_a_long_log_is_read_once(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An emulated machine needs the time that a wait takes."""
+    sizes: list[int] = []
+
+    def counted(data: bytes) -> str:
+        sizes.append(len(data))
+        return plain(data)
+
+    monkeypatch.setattr(console, "plain", counted)
+    log.write_bytes(b"x" * 999 + b"\n")
+
+    def boot(time: float) -> None:
+        with log.open("ab") as file:
+            file.write(b"a line\n" if time < 5 else b"ready\n")
+
+    Console(log, clock=Clock(boot)).wait("ready", timeout_seconds=60)
+    assert sum(sizes) < 1000 + 60 * len(b"a line\n")
+
+
 def test_text_from_before_the_mark_does_not_count(log: Path) -> None:
     log.write_text("node login: ")
-    console = Console(log, clock=Clock())
+    here = Console(log, clock=Clock())
     with pytest.raises(ConsoleTimeoutError):
-        console.wait("login:", timeout_seconds=1, since=console.mark())
+        here.wait("login:", timeout_seconds=1, since=here.mark())
 
 
 def test_a_wait_that_is_too_long_tells_the_last_lines(log: Path) -> None:
