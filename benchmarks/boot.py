@@ -107,7 +107,12 @@ def _nestos(lab: _Lab) -> Callable[[], Machine]:
     bench = lab.bench
     made = bench.release("base.yaml")
     image = images.ensure_disk(
-        made.release, made.folder, platform="qemu", runner=bench.tools(), progress=bench.progress
+        made.release,
+        made.folder,
+        platform="qemu",
+        home=bench.workspace.home,
+        runner=bench.tools(),
+        progress=bench.progress,
     )
     unit = {"name": "benchmark-mark.service", "enabled": True, "contents": _UNIT}
     hostname = {"path": "/etc/hostname", "mode": 0o644, "overwrite": True, "contents": {"source": "data:,bench"}}

@@ -6,6 +6,7 @@ machine of ``prepared``, ``repository`` is the folder with every test release, `
 with a release that ``sealed`` updates to, ``releases`` a JSON file that maps each test release (``v1``, ``v2``,
 ``panic`` ...) to its ``release.json``, ``keys`` the GnuPG home of the key that signs them. Behind ``rpm-`` are the same
 of the base edition's packages as RPM packages: ``rpm-base``, and ``rpm-releases``, which are in the same repository.
+Behind ``aarch64-`` they are for that architecture.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from nestos.compose import images, pipeline, tools
 from nestos.compose.pipeline import Composed, Options
 from nestos.compose.workspace import Workspace
 from nestos.host.toolbox import Toolbox
+from nestos.lab import emulator
+from nestos.lab.emulator import Emulator
 from nestos.lab.scenario import Equipment, Lab
 from nestos.lab.spec import Accelerator
 from nestos.lab.ssh import Identity
@@ -33,7 +36,8 @@ from tests.scenarios import prepared
 EDITIONS = Path(__file__).parent / "editions"
 DEFAULT_EDITION = Path(__file__).parents[2] / "editions/debian/manifest.yaml"
 RELEASES = ("v1", "v2", "panic", "hang", "unhealthy", "stuck")
-RPM_RELEASES = ("v1", "v2")
+FEW_RELEASES = ("v1", "v2")
+"""Of the worlds beside Debian's packages for this machine."""
 
 
 class ScenarioImages:
@@ -76,9 +80,15 @@ class ScenarioImages:
         if name in ("repository", "releases"):
             listing = self._listing("releases", {release: self._release(release) for release in RELEASES})
             return self._test.repository if name == "repository" else listing
-        if name in ("rpm-repository", "rpm-releases"):
-            listing = self._listing("rpm-releases", {release: self._rpm_release(release) for release in RPM_RELEASES})
-            return self._test.repository if name == "rpm-repository" else listing
+        if name == "aarch64-base":
+            return self._disk(self._release("v1", arch="aarch64"))
+        if name in ("rpm-repository", "aarch64-repository"):
+            return self._test.repository
+        if name == "rpm-releases":
+            return self._listing(name, {release: self._rpm_release(release) for release in FEW_RELEASES})
+        if name == "aarch64-releases":
+            made = {release: self._release(release, arch="aarch64") for release in FEW_RELEASES}
+            return self._listing(name, made)
         if name == "keys":
             return self._test.folder("keys")
         if name == "ready":
@@ -102,8 +112,12 @@ class ScenarioImages:
                 prepared.prepare(lab, ready)
         return ready
 
-    def _release(self, name: str) -> Composed:
-        return self._compose(EDITIONS / f"{name}.yaml", workspace=self._test)
+    def emulator(self, architecture: str) -> Emulator:
+        """What runs machines of another architecture than this machine's."""
+        return emulator.find(architecture, workspace=self._default, progress=self._progress)
+
+    def _release(self, name: str, *, arch: str = "") -> Composed:
+        return self._compose(EDITIONS / f"{name}.yaml", workspace=self._test, arch=arch)
 
     def _rpm_release(self, name: str) -> Composed:
         source = edition.make(self._test, progress=self._progress)
@@ -114,15 +128,20 @@ class ScenarioImages:
         listing.write_text(json.dumps({key: str(value.folder / "release.json") for key, value in made.items()}))
         return listing
 
-    def _compose(self, manifest: Path, *, workspace: Workspace, variables: Mapping[str, str] | None = None) -> Composed:
-        key = str(manifest)
+    def _compose(
+        self, manifest: Path, *, workspace: Workspace, arch: str = "", variables: Mapping[str, str] | None = None
+    ) -> Composed:
+        key = f"{manifest} {arch}"
         if key not in self._composed:
-            options = Options(arch=platform.machine(), variables=variables)
+            options = Options(arch=arch or platform.machine(), variables=variables)
             self._composed[key] = pipeline.compose(
                 manifest, workspace=workspace, options=options, progress=self._progress
             )
         return self._composed[key]
 
     def _disk(self, made: Composed, *, platform_id: str = "qemu") -> Path:
-        box = tools.ensure(self._default.home, progress=self._progress).with_binds(self._default.home)
-        return images.ensure_disk(made.release, made.folder, platform=platform_id, runner=box, progress=self._progress)
+        home = self._default.home
+        box = tools.ensure(home, progress=self._progress).with_binds(home)
+        return images.ensure_disk(
+            made.release, made.folder, platform=platform_id, home=home, runner=box, progress=self._progress
+        )

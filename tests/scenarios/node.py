@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -160,9 +161,16 @@ def _healthy(status: dict[str, Any]) -> dict[str, Any] | None:
     return status if status["healthy"] and status["slots"][status["booted"]]["state"] == "good" else None
 
 
-def spec(name: str, disk: Path, *, firmware: Firmware = Firmware.BIOS, memory_mib: int = 2048) -> MachineSpec:
+def spec(
+    name: str,
+    disk: Path,
+    *,
+    firmware: Firmware = Firmware.BIOS,
+    memory_mib: int = 2048,
+    architecture: str = platform.machine(),
+) -> MachineSpec:
     """The machine that scenarios use unless they are about machines."""
-    return MachineSpec(name=name, image=disk, firmware=firmware, memory_mib=memory_mib)
+    return MachineSpec(name=name, image=disk, firmware=firmware, memory_mib=memory_mib, architecture=architecture)
 
 
 def first_boot(
@@ -175,7 +183,10 @@ def first_boot(
 ) -> Node:
     """A node on a disk of its own that has completed its first boot."""
     disk = lab.disk(image, name=name, cluster_bytes=cluster_bytes)
-    node = Node(lab, lab.machine(spec(name, disk), config=config))
+    machine = spec(name, disk)
+    if image.startswith("aarch64-"):
+        machine = spec(name, disk, firmware=Firmware.UEFI, architecture="aarch64")
+    node = Node(lab, lab.machine(machine, config=config))
     with lab.step("first boot"):
         node.start()
         node.wait_healthy()

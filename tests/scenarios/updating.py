@@ -11,6 +11,7 @@ from tests.scenarios.node import TEST_REF, Node, first_boot, releases
 from tests.scenarios.prepared import resume
 
 NEEDS = ["base", "repository", "releases", "keys"]
+AARCH64_NEEDS = ["aarch64-base", "aarch64-repository", "aarch64-releases", "keys"]
 RPM_NEEDS = ["rpm-base", "rpm-repository", "rpm-releases", "keys"]
 READY = ["ready", "repository", "releases", "keys"]
 _FALLBACK_SECONDS = 1500.0
@@ -35,7 +36,8 @@ def resumed(lab: Lab) -> tuple[Node, WebServer, dict[str, dict[str, Any]]]:
 def begin(lab: Lab, *, world: str = "") -> tuple[Node, WebServer, dict[str, dict[str, Any]]]:
     """A healthy node on the first test release, the server of all of them, and what is known of each.
 
-    ``world`` is empty for Debian packages and ``rpm-`` for RPM packages: the beginning of the images' names.
+    ``world`` is empty for Debian packages, ``rpm-`` for RPM packages, ``aarch64-`` for Debian packages of that
+    architecture: the beginning of the images' names.
     """
     server = lab.server(lab.images[f"{world}repository"])
     return first_boot(lab, image=f"{world}base"), server, releases(lab, world=world)
@@ -53,8 +55,14 @@ def updates_and_goes_back_with_rpm(lab: Lab) -> None:
     goes_and_comes_back(lab, world="rpm-")
 
 
+@scenario("aarch64", minutes=20, needs=AARCH64_NEEDS, tags=["long"])
+def updates_and_goes_back_on_aarch64(lab: Lab) -> None:
+    """A node of aarch64 boots by UEFI, takes an update, keeps /etc and /var, and goes back when told to."""
+    goes_and_comes_back(lab, world="aarch64-")
+
+
 def goes_and_comes_back(lab: Lab, *, world: str) -> None:
-    """What both package worlds have to do; ``world`` as in ``begin``."""
+    """What each world has to do; ``world`` as in ``begin``."""
     node, server, known = begin(lab, world=world)
     ref = known["v2"]["ref"]
     with lab.step("what there is"):

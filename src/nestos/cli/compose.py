@@ -123,7 +123,7 @@ def _export(made: Composed, options: argparse.Namespace, *, workspace: Workspace
     exporter = exports.Exporter(
         release=made.release,
         folder=made.folder,
-        architecture=options.arch,
+        home=workspace.home,
         repository=workspace.repository,
         key=keys.ensure(workspace.folder("keys"), runner=box),
         runner=box,
@@ -144,7 +144,9 @@ def disk_image(
 ) -> Path:
     """The disk image of a composed release, in the format ``form``, one of the platform's."""
     box = tools.ensure(workspace.home, progress=progress).with_binds(workspace.home)
-    raw = images.ensure_disk(made.release, made.folder, platform=platform_id, runner=box, progress=progress)
+    raw = images.ensure_disk(
+        made.release, made.folder, platform=platform_id, home=workspace.home, runner=box, progress=progress
+    )
     return images.ensure_format(raw, form=form, runner=box, progress=progress)
 
 

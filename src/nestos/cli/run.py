@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import platform
 import re
 import shlex
 import sys
@@ -11,10 +12,9 @@ from pathlib import Path
 
 from nestos.base.errors import InputError, NestosError, StateError
 from nestos.base.log import Progress
-from nestos.compose import tools
 from nestos.compose.workspace import Workspace
 from nestos.host.toolbox import Toolbox
-from nestos.lab import accelerator, console, disks, provision, registry
+from nestos.lab import console, disks, emulator, provision, registry
 from nestos.lab.machine import Machine
 from nestos.lab.registry import Running
 from nestos.lab.spec import Disk, DiskFormat, Firmware, Forward, MachineSpec
@@ -42,7 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     config.add_argument("--butane", type=Path, metavar="FILE", help="provision from this Butane config")
     config.add_argument("--ignition", type=Path, metavar="FILE", help="provision from this Ignition config")
     parser.add_argument("--no-key", action="store_true", help="leave the config as it is, without the lab's SSH key")
-    parser.add_argument("--firmware", type=Firmware, default=Firmware.BIOS, metavar="bios|uefi", help="default: bios")
+    architecture(parser)
     parser.add_argument("--memory", type=mebibytes, default=2048, metavar="SIZE", help="default: 2G")
     parser.add_argument("--cores", type=int, default=2, metavar="N", help="default: 2")
     parser.add_argument("--cpu", default="", metavar="MODEL", help="QEMU's CPU model (default: all there is)")
@@ -85,6 +85,21 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(handler=run)
 
 
+def architecture(parser: argparse.ArgumentParser) -> None:
+    """Adds what says which kind of machine it is."""
+    parser.add_argument("--arch", default=platform.machine(), help="x86_64 or aarch64; default: this machine's")
+    parser.add_argument("--firmware", type=Firmware, metavar="bios|uefi", help="default: bios where there is one")
+
+
+def firmware_of(options: argparse.Namespace) -> Firmware:
+    """What the machine boots by. Raises ``InputError`` for a BIOS where none exists."""
+    if options.arch == "x86_64":
+        return options.firmware or Firmware.BIOS
+    if options.firmware is Firmware.BIOS:
+        raise InputError(f"a machine of the type {options.arch} has no BIOS", hint="--firmware=uefi")
+    return Firmware.UEFI
+
+
 def run(options: argparse.Namespace) -> int:
     """Does what the options ask and returns the exit code."""
     workspace = Workspace.default()
@@ -120,8 +135,9 @@ def spec_of(
         forwards = (Forward(guest=22), *forwards)
     return MachineSpec(
         name=name,
+        architecture=options.arch,
         image=options.image.absolute() if options.image else None,
-        firmware=options.firmware,
+        firmware=firmware_of(options),
         memory_mib=options.memory,
         cores=options.cores,
         cpu=options.cpu,
@@ -182,7 +198,8 @@ def _boot(options: argparse.Namespace, *, workspace: Workspace, machines: Path) 
     key = identity(workspace.folder("lab"))
     config = _config(options, key=key)
     spec_of(options, name=name, extra_disks=(), config=None)  # what is wrong with the options, before any work
-    box = Toolbox(options.tools_tree) if options.tools_tree else tools.ensure(workspace.home, progress=progress)
+    found = emulator.find(options.arch, workspace=workspace, progress=progress)
+    box = Toolbox(options.tools_tree) if options.tools_tree else found.tools
     folder = registry.claim(machines, name)
     spec = spec_of(
         options,
@@ -190,7 +207,7 @@ def _boot(options: argparse.Namespace, *, workspace: Workspace, machines: Path) 
         extra_disks=_extra_disks(options, folder=folder, box=box),
         config=provision.fw_cfg(config, folder=folder) if config is not None else None,
     )
-    chosen = accelerator.choose(tools=box, cache=workspace.folder("lab") / "accelerator.json")
+    chosen = found.accelerator
     progress.say(f"{name}: {spec.cores} cores, {spec.memory_mib} MiB, {spec.firmware}, {chosen.name} ({chosen.why})")
     machine = Machine(spec, tools=box, folder=folder, accelerator=chosen, identity=key, outlives_us=options.detach)
     machine.serial_log.unlink(missing_ok=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import platform
 import socket
 import threading
 import time
@@ -17,16 +16,16 @@ from pathlib import Path
 from nestos.base import durable
 from nestos.base.errors import NestosError, StateError
 from nestos.base.log import Progress
-from nestos.cli import compose, serve
-from nestos.cli.run import way_in
-from nestos.compose import pipeline, tools
+from nestos.cli import compose, run, serve
+from nestos.compose import pipeline
 from nestos.compose.pipeline import Options
 from nestos.compose.workspace import Workspace
 from nestos.host.toolbox import Toolbox
-from nestos.lab import accelerator, container_image, disks, provision, registry
+from nestos.lab import container_image, disks, emulator, provision, registry
+from nestos.lab.emulator import Emulator
 from nestos.lab.machine import Machine
 from nestos.lab.registry import Running
-from nestos.lab.spec import Firmware, Forward, MachineSpec
+from nestos.lab.spec import Forward, MachineSpec
 from nestos.lab.ssh import Identity, identity
 
 NAME = "nest1"
@@ -58,7 +57,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--manifest", type=Path, metavar="FILE", help="default: the default edition")
     parser.add_argument("--butane", type=Path, metavar="FILE", help="default: the edition's example.bu")
     parser.add_argument("--fresh", action="store_true", help="provision a new node even if there is one")
-    parser.add_argument("--firmware", type=Firmware, default=Firmware.BIOS, metavar="bios|uefi", help="default: bios")
+    run.architecture(parser)
     parser.add_argument("--memory", type=int, default=2048, metavar="MIB", help="default: 2048")
     parser.set_defaults(handler=up)
     ended = subparsers.add_parser("down", help="end the node of `up`", description="End the node of `up`.")
@@ -88,22 +87,23 @@ def up(options: argparse.Namespace) -> int:
     made = pipeline.compose(
         options.manifest or compose.default_manifest(),
         workspace=workspace,
-        options=Options(arch=platform.machine()),
+        options=Options(arch=options.arch),
         progress=progress,
     )
     image = compose.disk_image(made, workspace=workspace, progress=progress)
-    box = tools.ensure(workspace.home, progress=progress)
-    config = _config(options.butane, workspace=workspace, folder=folder, box=box, key=key)
+    found = emulator.find(options.arch, workspace=workspace, progress=progress)
+    box, chosen = found.tools, found.accelerator
+    config = _config(options.butane, workspace=workspace, folder=folder, found=found, key=key)
     disk, is_new = _disk(image, folder=folder, config=config, fresh=options.fresh, box=box)
     spec = MachineSpec(
         name=NAME,
+        architecture=options.arch,
         image=disk,
-        firmware=options.firmware,
+        firmware=run.firmware_of(options),
         memory_mib=options.memory,
         forwards=(Forward(guest=22), Forward(guest=_HELLO_PORT)),
         fw_cfg=(config,),
     )
-    chosen = accelerator.choose(tools=box, cache=workspace.folder("lab") / "accelerator.json")
     machine = Machine(spec, tools=box, folder=folder, accelerator=chosen, identity=key, outlives_us=True)
     with progress.stage(f"{NAME}: {'first boot' if is_new else 'boot'} of {made.release.version}, {chosen.name}"):
         running = _start(machine, workspace=workspace, serves=options.butane is None)
@@ -114,13 +114,13 @@ def up(options: argparse.Namespace) -> int:
 
 
 def _config(
-    butane: Path | None, *, workspace: Workspace, folder: Path, box: Toolbox, key: Identity
+    butane: Path | None, *, workspace: Workspace, folder: Path, found: Emulator, key: Identity
 ) -> tuple[str, Path]:
     """The node's Ignition config as an fw_cfg entry. The example gets the digest of the image it fetches."""
     if butane is not None:
         config = provision.from_butane(butane)
     else:
-        image = container_image.archive(box.root / "usr/bin/busybox")
+        image = container_image.archive(found.busybox, architecture=found.architecture)
         (workspace.folder("files") / "busybox.tar").write_bytes(image)
         example = folder / "example.bu"
         text = (compose.checkout() / "editions/debian/example.bu").read_text()
@@ -193,4 +193,4 @@ def _hello(running: Running, *, progress: Progress) -> None:
 
 
 def _summary(running: Running, *, key: Identity) -> str:
-    return f"{running.name} is up\n{way_in(running, key=key)}\nend it:   nestos down"
+    return f"{running.name} is up\n{run.way_in(running, key=key)}\nend it:   nestos down"

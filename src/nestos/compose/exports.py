@@ -29,11 +29,11 @@ CONTAINER = "container"
 
 @dataclass(frozen=True, kw_only=True)
 class Exporter:
-    """Makes artifacts of one release. ``runner`` sees the release's folder, the repository and the key's home."""
+    """Makes artifacts of one release. ``runner`` sees the cache ``home``, the repository and the key's home."""
 
     release: Release
     folder: Path
-    architecture: str
+    home: Path
     repository: Path
     key: SigningKey
     runner: Runner
@@ -44,7 +44,9 @@ class Exporter:
         wanted = platforms.find(platform)
         form = form or wanted.formats[0]
         runner, progress = self.runner, self.progress
-        raw = images.ensure_disk(self.release, self.folder, platform=platform, runner=runner, progress=progress)
+        raw = images.ensure_disk(
+            self.release, self.folder, platform=platform, home=self.home, runner=runner, progress=progress
+        )
         made = images.ensure_format(
             raw, form=form, platform=platform, version=self.release.version, runner=runner, progress=progress
         )
@@ -79,7 +81,7 @@ class Exporter:
                 name=release.ref,
                 version=release.version,
                 commit=release.commit,
-                architecture=self.architecture,
+                architecture=release.architecture,
                 epoch_seconds=release.timestamp,
             )
             oci.archive(packed, diff_id=_digest(plain), output=output, about=about)
@@ -100,7 +102,7 @@ class Exporter:
     ) -> Path:
         """Hands ``made`` out under its public name; ``plain`` is its content before compression, if there is one."""
         release = self.release
-        target = self.folder / "artifacts" / f"nestos-{release.version}-{label}.{self.architecture}.{suffix}"
+        target = self.folder / "artifacts" / f"nestos-{release.version}-{label}.{release.architecture}.{suffix}"
         target.parent.mkdir(exist_ok=True)
         partial = target.with_name(f".{target.name}.part")
         partial.unlink(missing_ok=True)
@@ -134,12 +136,12 @@ class Exporter:
         path = self.folder / "artifacts" / INDEX
         held: dict[str, dict[str, dict[str, Artifact]]] = {}
         if path.exists():
-            known = stream.parse(path.read_text(), source=str(path)).architectures[self.architecture].artifacts
+            known = stream.parse(path.read_text(), source=str(path)).architectures[self.release.architecture].artifacts
             held = {name: {f: dict(parts) for f, parts in one.formats.items()} for name, one in known.items()}
         held.setdefault(platform, {}).setdefault(form, {})[part] = artifact
         offered = {name: PlatformArtifacts(release=self.release.version, formats=held[name]) for name in sorted(held)}
         document = Stream(
-            stream=self.release.ref, architectures={self.architecture: StreamArchitecture(artifacts=offered)}
+            stream=self.release.ref, architectures={self.release.architecture: StreamArchitecture(artifacts=offered)}
         )
         durable.write_text(path, stream.render(document))
 

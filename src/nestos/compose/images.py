@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nestos.base.errors import InputError
 from nestos.base.log import Progress
-from nestos.compose import product
+from nestos.compose import foreign, product
 from nestos.compose.artifacts import archive, compressed, disk, ovf, platforms, qemu_img
 from nestos.compose.artifacts.platforms import Platform
 from nestos.compose.release import Release
@@ -20,11 +20,22 @@ _BESIDES_BYTES = 256 << 20  # the file is sparse: contents of the boot and var p
 
 
 def ensure_disk(
-    release: Release, folder: Path, *, platform: str, var: Path | None = None, runner: Runner, progress: Progress
+    release: Release,
+    folder: Path,
+    *,
+    platform: str,
+    home: Path,
+    var: Path | None = None,
+    runner: Runner,
+    progress: Progress,
 ) -> Path:
-    """The raw disk image of ``release`` for ``platform`` in ``folder``, with ``var`` as the content of ``/var``."""
+    """The raw disk image of ``release`` for ``platform`` in ``folder``, with ``var`` as the content of ``/var``.
+
+    ``home`` is the cache with the tools trees, all of which ``runner`` sees.
+    """
     wanted = platforms.find(platform)
-    spec = _spec(release, wanted, var=var)
+    modules = foreign.grub_modules(release.architecture, home=home, progress=progress)
+    spec = _spec(release, wanted, var=var, grub_modules=modules)
     shape = hashlib.sha256(f"{spec}\0{product.code_digest('compose/artifacts', 'host/bootloader')}".encode())
     output = folder / f"{platform}-{shape.hexdigest()[:12]}.raw"
     if not output.exists():
@@ -89,7 +100,7 @@ def _ova(raw: Path, output: Path, *, platform: str, version: str, runner: Runner
         disk_file.unlink(missing_ok=True)
 
 
-def _spec(release: Release, platform: Platform, *, var: Path | None) -> disk.DiskSpec:
+def _spec(release: Release, platform: Platform, *, var: Path | None, grub_modules: Path | None) -> disk.DiskSpec:
     return disk.DiskSpec(
         slot_image=Path(release.image),
         kernel=Path(release.vmlinuz),
@@ -107,6 +118,8 @@ def _spec(release: Release, platform: Platform, *, var: Path | None) -> disk.Dis
         ),
         var=var,
         platform=platform.ignition_platform,
+        architecture=release.architecture,
+        grub_modules=grub_modules,
         sizes=disk.Sizes(slot=release.slot_size),
         sector_bytes=platform.sector_bytes,
         size_unit_bytes=platform.size_unit_bytes,

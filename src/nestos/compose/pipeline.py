@@ -17,7 +17,7 @@ from pathlib import Path
 from nestos.base import durable
 from nestos.base.errors import InputError, NestosError
 from nestos.base.log import Progress
-from nestos.compose import keys, packaging, product, release, tools, tree
+from nestos.compose import foreign, keys, packaging, product, release, tools, tree
 from nestos.compose.keys import SigningKey
 from nestos.compose.release import Release
 from nestos.compose.workspace import Workspace
@@ -94,22 +94,23 @@ def _compose(manifest: Manifest, *, workspace: Workspace, options: Options, prog
         return Composed(release=ready, folder=folder, lock=lock_of(resolution, shaping=shaping))
     root = workspace.folder("roots") / packages_digest[:24]
     space.require(workspace.home, need_bytes=_room(resolution, has_root=root.exists()), what="the compose")
-    if not root.exists():
-        _install(resolution, root, backend=backend, table=table, progress=progress)
     store = Repository(workspace.repository, runner=toolbox)
     version = _version(manifest, store, timestamp=resolution.timestamp)
-    made = tree.compose(
-        manifest,
-        resolution,
-        version=version,
-        root=root,
-        target=folder / "tree",
-        key=key,
-        backend=backend,
-        caches=workspace.home,
-        packages_digest=packages_digest,
-        progress=progress,
-    )
+    with foreign.programs(manifest.arch, home=workspace.home, progress=progress):
+        if not root.exists():
+            _install(resolution, root, backend=backend, table=table, progress=progress)
+        made = tree.compose(
+            manifest,
+            resolution,
+            version=version,
+            root=root,
+            target=folder / "tree",
+            key=key,
+            backend=backend,
+            caches=workspace.home,
+            packages_digest=packages_digest,
+            progress=progress,
+        )
     done = release.publish(
         made,
         manifest,

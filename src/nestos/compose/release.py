@@ -27,6 +27,7 @@ class Release:
 
     version: str
     ref: str
+    architecture: str
     commit: str
     kernel: str
     root_hash: str
@@ -127,6 +128,7 @@ def publish(
     release = Release(
         version=version,
         ref=manifest.ref,
+        architecture=manifest.arch,
         commit=commit,
         kernel=tree.kernel,
         root_hash=built.root_hash,

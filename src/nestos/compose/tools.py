@@ -1,8 +1,8 @@
 """The tools trees: small pinned Debian roots whose programs shape everything that is built.
 
 The host lends only mmdebstrap, bubblewrap and its package sources. A tree is named by a digest of what it is made
-from, kept in the cache, and made again only when that changes. What only RPM composes need is a tree of its own, so
-that the others do not pay for it.
+from, kept in the cache, and made again only when that changes. What only RPM composes need, or those for another
+architecture, is a tree of its own, so that the others do not pay for it.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class Kind(StrEnum):
     """Images, commits, Debian packages, virtual machines."""
     RPM = "rpm"
     """dnf, rpm, and what makes an index of RPM packages."""
+    AARCH64 = "aarch64"
+    """For a host of another architecture: what runs programs and machines of aarch64, and GRUB's modules for them."""
 
 
 _RPM_PACKAGES = ("bubblewrap", "ca-certificates", "createrepo-c", "dnf", "gnupg", "python3-librepo", "rpm")
@@ -62,6 +64,33 @@ _PACKAGES: tuple[str, ...] = (
     "xz-utils",
     "zstd",
 )
+# Both hold much for others than us: emulators of every architecture, firmware of every kind.
+_AARCH64_PACKAGES = ("qemu-efi-aarch64", "qemu-system-arm", "qemu-user", "qemu-utils")
+_AARCH64_LEFT_OUT = ("/usr/bin/qemu-*", "/usr/share/AAVMF/*", "/usr/share/qemu-efi-aarch64/*")
+_AARCH64_KEPT = (
+    "/usr/bin/qemu-aarch64",
+    "/usr/bin/qemu-img",
+    "/usr/bin/qemu-system-aarch64",
+    "/usr/share/AAVMF/AAVMF_CODE.no-secboot.fd",
+    "/usr/share/AAVMF/AAVMF_VARS.fd",
+)
+# Packages of the other architecture, unpacked only: GRUB's modules are data to grub-mkimage, which is this machine's
+# own, and busybox goes into container images.
+_AARCH64_HOOK = """\
+set -eu
+cd "$1/tmp"
+APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get download --quiet grub-efi-arm64-bin:arm64 busybox-static:arm64
+dpkg-deb --extract grub-efi-arm64-bin_*.deb "$1"
+dpkg-deb --extract busybox-static_*.deb "$1/usr/aarch64-linux-gnu"
+rm grub-efi-arm64-bin_*.deb busybox-static_*.deb
+"""
+EMULATOR = "usr/bin/qemu-aarch64"
+"""Where the tree ``AARCH64`` has the emulator of programs."""
+BUSYBOX = "usr/bin/busybox"
+"""Where the tree ``BASE`` has a busybox without libraries."""
+FOREIGN_BUSYBOX = "usr/aarch64-linux-gnu/usr/bin/busybox"
+"""Where the tree ``AARCH64`` has one of that architecture."""
+
 _PACKAGES_BY_MACHINE: dict[str, tuple[str, ...]] = {
     "x86_64": (
         "grub-efi-amd64-bin",
@@ -83,12 +112,15 @@ def packages(machine: str, *, kind: Kind = Kind.BASE) -> tuple[str, ...]:
     """Names of the tree's packages on a host of the given machine type (``uname -m``)."""
     if kind is Kind.RPM:
         return _RPM_PACKAGES
+    if kind is Kind.AARCH64:
+        return _AARCH64_PACKAGES
     return (*_PACKAGES, *_PACKAGES_BY_MACHINE.get(machine, ()))
 
 
 def digest(machine: str, origins: Sequence[PackageSource], *, kind: Kind = Kind.BASE) -> str:
     """What the tree is named by: its packages and sources. 16 hex digits."""
-    text = "\n".join([RELEASE, machine, *packages(machine, kind=kind), *(f"{s.suite} {s.components}" for s in origins)])
+    names = packages(machine, kind=kind)
+    text = "\n".join([RELEASE, machine, *names, *_extras(kind), *(f"{s.suite} {s.components}" for s in origins)])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -110,7 +142,7 @@ def ensure(cache: Path, *, progress: Progress, kind: Kind = Kind.BASE) -> Toolbo
                 space.require(cache, need_bytes=_ROOM_BYTES, what="the tools tree")
                 names = packages(machine, kind=kind)
                 with progress.stage(f"tools tree ({kind}): {len(names)} packages and what they need"):
-                    _compose(home / "root.part", origins, machine=machine, names=names)
+                    _compose(home / "root.part", origins, machine=machine, names=names, kind=kind)
                     (home / "root.part").rename(root)
     return Toolbox(root)
 
@@ -125,14 +157,14 @@ def shaping(root: Path) -> dict[str, str]:
     return found
 
 
-def _compose(target: Path, origins: Sequence[PackageSource], *, machine: str, names: Sequence[str]) -> None:
+def _compose(target: Path, origins: Sequence[PackageSource], *, machine: str, names: Sequence[str], kind: Kind) -> None:
     if os.geteuid() != 0:
         raise StateError("a package tree is made by root only", hint="run it again as root, or with sudo")
     if target.exists():
         shutil.rmtree(target)
     try:
         # It starts a small Python program for each package; a Python put before the system's on PATH may start slowly.
-        command = _command(target, origins, machine=machine, names=names)
+        command = _command(target, origins, machine=machine, names=names, kind=kind)
         process.run(command, environment={"PATH": process.SYSTEM_PATH})
     except BaseException as error:
         shutil.rmtree(target, ignore_errors=True)
@@ -141,7 +173,18 @@ def _compose(target: Path, origins: Sequence[PackageSource], *, machine: str, na
         raise
 
 
-def _command(target: Path, origins: Sequence[PackageSource], *, machine: str, names: Sequence[str]) -> list[str]:
+def _extras(kind: Kind) -> list[str]:
+    """Options of mmdebstrap that only the tree ``kind`` has."""
+    if kind is not Kind.AARCH64:
+        return []
+    filters = [f"--dpkgopt=path-exclude={pattern}" for pattern in _AARCH64_LEFT_OUT]
+    filters += [f"--dpkgopt=path-include={pattern}" for pattern in _AARCH64_KEPT]
+    return [*filters, f"--customize-hook={_AARCH64_HOOK}"]
+
+
+def _command(
+    target: Path, origins: Sequence[PackageSource], *, machine: str, names: Sequence[str], kind: Kind
+) -> list[str]:
     lines = [f"deb {s.uri} {s.suite} {' '.join(s.components)}" for s in origins]
     return [
         # What it mounts in the tree is gone with it, however it ends: seen from here, the unfinished tree holds plain
@@ -152,7 +195,7 @@ def _command(target: Path, origins: Sequence[PackageSource], *, machine: str, na
         "mmdebstrap",
         "--mode=root",
         "--variant=apt",
-        f"--architectures={_DPKG_ARCHITECTURES[machine]}",
+        f"--architectures={','.join([_DPKG_ARCHITECTURES[machine], *(['arm64'] if kind is Kind.AARCH64 else [])])}",
         '--aptopt=Apt::Install-Recommends "false"',
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=Acquire::Retries "3"',
@@ -160,6 +203,7 @@ def _command(target: Path, origins: Sequence[PackageSource], *, machine: str, na
         "--dpkgopt=path-exclude=/usr/share/man/*",
         "--dpkgopt=path-exclude=/usr/share/doc/*",
         "--dpkgopt=path-exclude=/usr/share/locale/*",
+        *_extras(kind),
         f"--include={','.join(names)}",
         RELEASE,
         os.fspath(target),

@@ -49,6 +49,11 @@ def software(qemu_version: tuple[int, ...], *, why: str) -> Accelerator:
     return Accelerator(name="tcg", argument="tcg,thread=multi", cpu=cpu, why=why)
 
 
+def foreign() -> Accelerator:
+    """Emulation of another architecture: a processor without the extensions that take an emulator longest."""
+    return Accelerator(name="tcg", argument="tcg,thread=multi", cpu="cortex-a76", why="another architecture")
+
+
 def choose(*, tools: Toolbox, cache: Path) -> Accelerator:
     """KVM if the probe ran under it, else TCG. ``cache`` is the file that keeps the answer."""
     version_text = tools(["qemu-system-x86_64", "--version"], timeout_seconds=60).stdout

@@ -27,7 +27,7 @@ from nestos.host.toolbox import Toolbox
 from nestos.lab import disks, tpm
 from nestos.lab.console import Console
 from nestos.lab.qmp import Qmp, QmpError
-from nestos.lab.spec import OVMF_VARIABLES, Accelerator, Cache, Firmware, MachineSpec, Places, command_line
+from nestos.lab.spec import Accelerator, Cache, Firmware, MachineSpec, Places, command_line, firmware_variables
 from nestos.lab.ssh import Identity, Ssh
 
 logger = logging.getLogger(__name__)
@@ -226,7 +226,7 @@ class Machine:
     def _prepared(self, places: Places) -> MachineSpec:
         """The spec as QEMU gets it: firmware variables at hand, an overlay in place of an image not to be written."""
         if self.spec.firmware is Firmware.UEFI and not places.variables.exists():
-            shutil.copyfile(Root(self._tools.root).join(OVMF_VARIABLES), places.variables)
+            shutil.copyfile(Root(self._tools.root).join(firmware_variables(self.spec.architecture)), places.variables)
         if not self.spec.snapshot or self.spec.image is None:
             return self.spec
         overlay = places.folder / "snapshot.qcow2"

@@ -20,10 +20,12 @@ from typing import Any, Protocol, Unpack
 
 from nestos.base.errors import InputError, NestosError
 from nestos.base.report import nearest
+from nestos.compose import foreign
 from nestos.host import process
 from nestos.host.process import Completed, RunOptions
 from nestos.host.toolbox import Toolbox
 from nestos.lab import disks, provision
+from nestos.lab.emulator import Emulator
 from nestos.lab.machine import Machine
 from nestos.lab.spec import Accelerator, MachineSpec
 from nestos.lab.ssh import Identity
@@ -77,6 +79,9 @@ class Images(Protocol):
 
     def get(self, name: str) -> Path:
         """The file or folder of the image ``name``, built if it is missing. Raises ``InputError`` if unknown."""
+
+    def emulator(self, architecture: str) -> Emulator:
+        """What runs machines of another architecture than this machine's."""
 
 
 @dataclass
@@ -156,6 +161,10 @@ class Lab:
         """
         folder = self.folder / spec.name
         equipment = self.equipment
+        tools, accelerator = equipment.tools, equipment.accelerator
+        if foreign.is_foreign(spec.architecture):
+            found = equipment.images.emulator(spec.architecture)
+            tools, accelerator = found.tools, found.accelerator
         if self.is_interrupted:
             raise ScenarioError("the scenario was interrupted")
         if config is not None:
@@ -165,9 +174,9 @@ class Lab:
             spec = replace(spec, fw_cfg=(*spec.fw_cfg, provision.fw_cfg(given, folder=folder)))
         machine = Machine(
             spec,
-            tools=equipment.tools,
+            tools=tools,
             folder=folder,
-            accelerator=equipment.accelerator,
+            accelerator=accelerator,
             identity=equipment.identity,
             runner=Transcript(folder / "ssh.log"),
         )

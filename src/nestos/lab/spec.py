@@ -18,10 +18,34 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
-OVMF_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 IGNITION_CONFIG = "opt/com.coreos/config"
 """The fw_cfg entry that Ignition's ``qemu`` provider reads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Board:
+    """What QEMU calls a machine of one architecture, and its UEFI firmware: the program and its empty variables."""
+
+    type: str
+    uefi: Path
+    variables: Path
+
+
+_BOARDS = {
+    "x86_64": _Board(
+        type="q35", uefi=Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), variables=Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+    ),
+    "aarch64": _Board(
+        type="virt,gic-version=3",
+        uefi=Path("/usr/share/AAVMF/AAVMF_CODE.no-secboot.fd"),
+        variables=Path("/usr/share/AAVMF/AAVMF_VARS.fd"),
+    ),
+}
+
+
+def firmware_variables(architecture: str) -> Path:
+    """The variables that a new UEFI machine begins with, a file of the tools tree."""
+    return _BOARDS[architecture].variables
 
 
 class Firmware(StrEnum):
@@ -77,10 +101,11 @@ class MachineSpec:
     ``snapshot`` the image is never written: a throw-away overlay takes the writes. ``fw_cfg`` pairs a name with the
     file that holds the value. ``serial_log`` none means ``serial.log`` in the machine's folder. ``cpu`` empty means the
     accelerator's choice. ``load_state`` names an internal snapshot made by ``Machine.save_state`` to resume from.
-    ``tpm`` is the folder in which a TPM 2 keeps its memory; none: the machine has no TPM.
+    ``tpm`` is the folder in which a TPM 2 keeps its memory; none: the machine has no TPM. Only x86_64 has a BIOS.
     """
 
     name: str
+    architecture: str = "x86_64"
     image: Path | None = None
     firmware: Firmware = Firmware.BIOS
     memory_mib: int = 2048
@@ -166,8 +191,10 @@ def command_line(spec: MachineSpec, *, accelerator: Accelerator, places: Places)
     The console goes to ``places.console`` and, whether or not anyone is attached, to the serial log, appended.
     """
     log = spec.serial_log if spec.serial_log is not None else places.folder / "serial.log"
-    line = ["qemu-system-x86_64", "-name", spec.name, "-nodefaults", "-no-user-config", "-display", "none"]
-    line += ["-machine", "q35", "-accel", accelerator.argument, "-cpu", spec.cpu or accelerator.cpu]
+    board = _BOARDS[spec.architecture]
+    line = [f"qemu-system-{spec.architecture}", "-name", spec.name, "-nodefaults", "-no-user-config"]
+    line += ["-display", "none", "-machine", board.type]
+    line += ["-accel", accelerator.argument, "-cpu", spec.cpu or accelerator.cpu]
     line += ["-smp", str(spec.cores), "-m", f"{spec.memory_mib}M", "-rtc", "base=utc"]
     line += ["-qmp", f"unix:{_quoted(places.qmp)},server=on,wait=off"]
     console = f"socket,id=console,path={_quoted(places.console)},server=on,wait=off"
@@ -190,12 +217,15 @@ def _quoted(path: Path) -> str:
     return str(path).replace(",", ",,")
 
 
+_TPMS = {"x86_64": "tpm-crb", "aarch64": "tpm-tis-device"}
+
+
 def _firmware(spec: MachineSpec, places: Places) -> list[str]:
     if spec.firmware is Firmware.BIOS:
         return []
     return [
         "-drive",
-        f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}",
+        f"if=pflash,unit=0,format=raw,readonly=on,file={_BOARDS[spec.architecture].uefi}",
         "-drive",
         f"if=pflash,unit=1,format=raw,file={_quoted(places.variables)}",
     ]
@@ -220,7 +250,7 @@ def _devices(spec: MachineSpec, places: Places) -> list[str]:
         line += ["-device", "i6300esb", "-action", "watchdog=reset"]
     if spec.tpm is not None:
         line += ["-chardev", f"socket,id=tpm,path={_quoted(places.tpm)}"]
-        line += ["-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0"]
+        line += ["-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", f"{_TPMS[spec.architecture]},tpmdev=tpm0"]
     return line
 
 

@@ -52,6 +52,13 @@ def test_every_option_reaches_the_machine(image: Path, tmp_path: Path) -> None:
     assert [(disk.path.name, disk.serial) for disk in spec.disks] == [("extra1.qcow2", "extra1")]
 
 
+def test_a_machine_of_another_architecture_boots_by_uefi(image: Path) -> None:
+    spec = run.spec_of(parse(str(image), "--arch=aarch64"), name="node", extra_disks=(), config=None)
+    assert (spec.architecture, spec.firmware) == ("aarch64", "uefi")
+    with pytest.raises(InputError, match="has no BIOS"):
+        run.spec_of(parse(str(image), "--arch=aarch64", "--firmware=bios"), name="node", extra_disks=(), config=None)
+
+
 def test_ssh_on_a_port_of_ones_own_is_forwarded_once(image: Path) -> None:
     options = parse(str(image), "--forward=2222:22")
     assert run.spec_of(options, name="n", extra_disks=(), config=None).forwards == (Forward(guest=22, host=2222),)

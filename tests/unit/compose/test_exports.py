@@ -36,7 +36,7 @@ def exporter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> exports.Exporte
     return exports.Exporter(
         release=replace(RELEASE, version="13.1"),
         folder=tmp_path,
-        architecture="x86_64",
+        home=tmp_path,
         repository=tmp_path / "repo",
         key=SigningKey(home=tmp_path, fingerprint="F", public=tmp_path / "F.gpg"),
         runner=runner,

@@ -16,6 +16,7 @@ from tests.unit.host.scripted import Scripted
 RELEASE = Release(
     version="1.2",
     ref="nestos/x86_64/test",
+    architecture="x86_64",
     commit="c" * 64,
     kernel="6.12.1",
     root_hash="ab" * 32,
@@ -47,7 +48,9 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[DiskSpec]:
 
 
 def ensure(folder: Path, release: Release = RELEASE, *, platform: str = "qemu") -> Path:
-    return images.ensure_disk(release, folder, platform=platform, runner=Scripted(), progress=Progress(io.StringIO()))
+    return images.ensure_disk(
+        release, folder, platform=platform, home=folder, runner=Scripted(), progress=Progress(io.StringIO())
+    )
 
 
 def test_the_image_is_of_the_release(tmp_path: Path, built: list[DiskSpec]) -> None:

@@ -54,6 +54,15 @@ def left(cache: Path) -> list[str]:
     return sorted(path.name for path in cache.glob("tools/*/*") if path.name != "lock")
 
 
+def test_the_tree_for_another_architecture_is_one_of_its_own(tmp_path: Path, host: Host) -> None:
+    root = tools.ensure(tmp_path, progress=Progress(io.StringIO()), kind=tools.Kind.AARCH64).root
+    assert root != ensure(tmp_path)
+    line = host.calls[0].line
+    assert "--architectures=amd64,arm64" in line
+    assert "--include=qemu-efi-aarch64,qemu-system-arm,qemu-user,qemu-utils" in line
+    assert "--architectures=amd64" in host.calls[1].line
+
+
 def test_the_tree_is_made_once_and_found_by_its_digest(tmp_path: Path, host: Host) -> None:
     root = ensure(tmp_path)
     assert root == tmp_path / "tools" / tools.digest("x86_64", [SOURCE]) / "root"

@@ -11,6 +11,7 @@ import pytest
 from nestos.base.clock import SystemClock
 from nestos.base.errors import InputError
 from nestos.host.toolbox import Toolbox
+from nestos.lab.emulator import Emulator
 from nestos.lab.runner import Outcome, run_scenarios
 from nestos.lab.scenario import Equipment, Lab, Scenario
 from nestos.lab.spec import Accelerator, MachineSpec
@@ -24,6 +25,9 @@ class Images:
         if name != "disk":
             raise InputError(f"no image {name}")
         return Path("/images/disk.raw")
+
+    def emulator(self, architecture: str) -> Emulator:
+        raise InputError(f"no emulator of {architecture}")
 
 
 class StoodClock(SystemClock):

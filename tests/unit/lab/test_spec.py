@@ -52,6 +52,14 @@ def test_uefi_has_code_that_is_read_only_and_variables_of_its_own() -> None:
     assert drives[1] == "if=pflash,unit=1,format=raw,file=/logs/uefi-variables.fd"
 
 
+def test_a_machine_of_aarch64_has_a_board_firmware_and_tpm_of_its_own() -> None:
+    line = line_of(replace(SPEC, architecture="aarch64", firmware=Firmware.UEFI, tpm=Path("/t")))
+    assert line[0] == "qemu-system-aarch64"
+    assert values(line, "-machine") == ["virt,gic-version=3"]
+    assert "AAVMF_CODE.no-secboot.fd" in values(line, "-drive")[0]
+    assert "tpm-tis-device,tpmdev=tpm0" in values(line, "-device")
+
+
 def test_disks_come_in_order_each_with_its_format_and_cache() -> None:
     extra = Disk(path=Path("/d/data.raw"), format=DiskFormat.RAW, serial="data", cache=Cache.UNSAFE)
     fixed = Disk(path=Path("/d/fixed.raw"), format=DiskFormat.RAW, read_only=True)

@@ -27,7 +27,7 @@ __all__ = ["MIB", "Deployment", "DiskSpec", "Sizes", "build", "layout"]
 
 MIB = 1024 * 1024
 _BOOT_IMG = "/usr/lib/grub/i386-pc/boot.img"
-_ROOTS = {"x86_64": gpt.ROOT_X86_64, "arm64": gpt.ROOT_ARM64}
+_ROOTS = {"x86_64": gpt.ROOT_X86_64, "aarch64": gpt.ROOT_ARM64}
 _JOURNAL_MIB = {"boot": 16, "var": 64}
 _LEAST_FAT32_CLUSTERS = 65525  # with fewer, firmware takes the file system for FAT16
 
@@ -69,6 +69,9 @@ class DiskSpec:
     """Ignition's platform word."""
 
     architecture: str = "x86_64"
+    grub_modules: Path | None = None
+    """Folder of GRUB's modules for the architecture; none: where the tools have those of their own."""
+
     sizes: Sizes = Sizes()
     sector_bytes: int = 512
     """Logical sector. Disks with 4096 are booted by UEFI only: no BIOS can."""
@@ -167,7 +170,8 @@ def _make_esp(image: _Image, *, work: Path) -> None:
     partition = image.table["esp"]
     sector = image.spec.sector_bytes
     program = work / "grub.efi"
-    grub_images.efi_program(program, architecture=image.spec.architecture, runner=image.runner)
+    spec = image.spec
+    grub_images.efi_program(program, architecture=spec.architecture, runner=image.runner, folder=spec.grub_modules)
     _set_times(program, image.spec.epoch_seconds)
     fat32 = partition.size_bytes // sector > _LEAST_FAT32_CLUSTERS + 4096
     image.run(

@@ -45,7 +45,7 @@ MODULES = (
 )
 _BIOS_MODULES = ("biosdisk", "multiboot", "serial", "terminal")
 _EFI_MODULES = ("all_video", "fat")
-_TARGETS = {"x86_64": ("x86_64-efi", "BOOTX64.EFI"), "arm64": ("arm64-efi", "BOOTAA64.EFI")}
+_TARGETS = {"x86_64": ("x86_64-efi", "BOOTX64.EFI"), "aarch64": ("arm64-efi", "BOOTAA64.EFI")}
 
 _SECTOR = 512
 _BOOT_CODE_BYTES = 440  # behind it the disk signature and the partition entries begin
@@ -60,10 +60,22 @@ def bios_core(output: Path, *, runner: Runner, modules: Sequence[str] = ()) -> N
     _mkimage("i386-pc", output, modules=(*MODULES, *_BIOS_MODULES, *modules), runner=runner)
 
 
-def efi_program(output: Path, *, architecture: str = "x86_64", runner: Runner, modules: Sequence[str] = ()) -> None:
-    """Makes the EFI program in the file ``output``."""
+def efi_program(
+    output: Path,
+    *,
+    architecture: str = "x86_64",
+    runner: Runner,
+    modules: Sequence[str] = (),
+    folder: Path | None = None,
+) -> None:
+    """Makes the EFI program in the file ``output``, of the modules in ``folder``: by default where GRUB has its own."""
     target, _ = _target(architecture)
-    _mkimage(target, output, modules=(*MODULES, *_EFI_MODULES, *modules), runner=runner)
+    _mkimage(target, output, modules=(*MODULES, *_EFI_MODULES, *modules), runner=runner, folder=folder)
+
+
+def modules_folder(architecture: str) -> str:
+    """Where GRUB has its modules for the architecture's UEFI, below the root of a system."""
+    return f"usr/lib/grub/{_target(architecture)[0]}"
 
 
 def efi_path(architecture: str) -> PurePosixPath:
@@ -100,11 +112,12 @@ def bios_placed_core(core: bytes, *, core_sector: int) -> bytes:
     return bytes(placed).ljust((wanted + 1) * _SECTOR, b"\0")
 
 
-def _mkimage(target: str, output: Path, *, modules: Sequence[str], runner: Runner) -> None:
+def _mkimage(target: str, output: Path, *, modules: Sequence[str], runner: Runner, folder: Path | None = None) -> None:
     runner(
         [
             "grub-mkimage",
             f"--format={target}",
+            *([f"--directory={folder}"] if folder else []),
             f"--prefix={PREFIX}",
             f"--output={output}",
             *sorted(set(modules)),

@@ -98,13 +98,16 @@ class AptBackend:
         hook.write_text(_accounts_hook(accounts))
         hook.chmod(0o755)
         names = ",".join(package.name for package in resolution.packages)
+        architectures = {package.architecture for package in resolution.packages} - {"all"}
         options = [f"--dpkgopt=path-exclude={pattern}" for pattern in _PATHS_LEFT_OUT]
         options += [f"--dpkgopt=path-include={pattern}" for pattern in _PATHS_KEPT]
         command = [
             "mmdebstrap",
             "--mode=root",
             "--variant=essential",
-            "--skip=check/empty,cleanup/reproducible",
+            # Who composes for another architecture has seen to it that its programs run.
+            "--skip=check/empty,check/qemu,cleanup/reproducible",
+            *(f"--architectures={name}" for name in architectures),
             "--dpkgopt=force-unsafe-io",
             '--aptopt=Apt::Install-Recommends "false"',
             *options,

@@ -157,7 +157,7 @@ def test_a_bios_finds_grub_from_the_first_sector(spec: disk.DiskSpec, tmp_path: 
     assert struct.unpack_from("<QHH", image, core_sector * 512 + 500) == (core_sector + 1, 3, 0x820)
 
 
-@pytest.mark.parametrize("change", [{"sector_bytes": 4096}, {"architecture": "arm64"}], ids=["4096", "arm64"])
+@pytest.mark.parametrize("change", [{"sector_bytes": 4096}, {"architecture": "aarch64"}], ids=["4096", "aarch64"])
 def test_what_no_bios_can_boot_gets_no_bios_images(
     spec: disk.DiskSpec, tmp_path: Path, change: dict[str, object]
 ) -> None:

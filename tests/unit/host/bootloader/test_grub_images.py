@@ -60,7 +60,7 @@ def test_a_core_without_content_is_refused() -> None:
 def test_images_carry_their_modules_and_the_prefix_of_the_own_disk() -> None:
     runner = Recorder()
     grub_images.bios_core(Path("/w/core"), runner=runner)
-    grub_images.efi_program(Path("/w/efi"), runner=runner, architecture="arm64")
+    grub_images.efi_program(Path("/w/efi"), runner=runner, architecture="aarch64")
     bios, efi = runner.lines
     assert bios[:4] == ["grub-mkimage", "--format=i386-pc", "--prefix=(,gpt3)/grub", "--output=/w/core"]
     assert efi[1] == "--format=arm64-efi"
@@ -69,11 +69,11 @@ def test_images_carry_their_modules_and_the_prefix_of_the_own_disk() -> None:
     assert bios[4:] == sorted(set(bios[4:]))
 
 
-@pytest.mark.parametrize(("architecture", "name"), [("x86_64", "BOOTX64.EFI"), ("arm64", "BOOTAA64.EFI")])
+@pytest.mark.parametrize(("architecture", "name"), [("x86_64", "BOOTX64.EFI"), ("aarch64", "BOOTAA64.EFI")])
 def test_firmware_finds_the_program_by_its_fallback_name(architecture: str, name: str) -> None:
     assert str(grub_images.efi_path(architecture)) == f"/EFI/BOOT/{name}"
 
 
 def test_an_unknown_architecture_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"riscv64; known: arm64, x86_64"):
+    with pytest.raises(InputError, match=r"riscv64; known: aarch64, x86_64"):
         grub_images.efi_path("riscv64")
