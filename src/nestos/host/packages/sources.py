@@ -6,7 +6,9 @@ and is asked of the host's own apt, so that mirrors and proxies configured there
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
+from types import MappingProxyType
 
 from nestos.base.errors import InputError
 from nestos.host import process
@@ -17,12 +19,21 @@ from nestos.host.process import Runner
 _LABELS = {"debian": "Debian", "debian-security": "Debian-Security"}
 
 
-def configured(*, runner: Runner = process.run) -> dict[str, str]:
+def configured(*, runner: Runner | None = None) -> Mapping[str, str]:
     """Base addresses of the host's configured package sources, by archive name.
 
     The name is the last part of the address; Debian's own archives are also found by the label of their release
-    file, wherever a mirror keeps them.
+    file, wherever a mirror keeps them. Without a ``runner`` this host is asked, once.
     """
+    return _configured_here() if runner is None else _ask(runner)
+
+
+@cache  # apt takes a second for it, and every compose wants to know several times
+def _configured_here() -> Mapping[str, str]:
+    return MappingProxyType(_ask(process.run))
+
+
+def _ask(runner: Runner) -> dict[str, str]:
     form = "--format=$(REPO_URI)\t$(ORIGIN)\t$(LABEL)"
     found: dict[str, str] = {}
     for line in runner(["apt-get", "indextargets", form, "Created-By: Packages"]).stdout.splitlines():
@@ -34,7 +45,7 @@ def configured(*, runner: Runner = process.run) -> dict[str, str]:
     return found
 
 
-def locate(archive: str, addresses: dict[str, str]) -> str:
+def locate(archive: str, addresses: Mapping[str, str]) -> str:
     """The address of ``archive`` among the configured ones. Raises ``InputError`` where the host has none."""
     if archive in addresses:
         return addresses[archive]
@@ -47,7 +58,7 @@ def locate(archive: str, addresses: dict[str, str]) -> str:
     )
 
 
-def debian(release: str, *, components: Sequence[str] = ("main",), runner: Runner = process.run) -> list[PackageSource]:
+def debian(release: str, *, components: Sequence[str] = ("main",), runner: Runner | None = None) -> list[PackageSource]:
     """The three sources of a stable Debian release: the release, its updates, its security updates."""
     addresses = configured(runner=runner)
     rows = (("debian", release), ("debian", f"{release}-updates"), ("debian-security", f"{release}-security"))
