@@ -2,11 +2,11 @@
 
 Names: ``container`` and ``base`` are raw disk images (of the default edition, and of release ``v1`` of the test
 edition), ``openstack`` is ``base`` for that platform, ``sealed`` is ``base`` with clevis, ``ready`` is the saved
-machine of ``prepared``, ``repository`` is the folder with every test release, ``sealed-repository`` the same folder
-with a release that ``sealed`` updates to, ``releases`` a JSON file that maps each test release (``v1``, ``v2``,
-``panic`` ...) to its ``release.json``, ``keys`` the GnuPG home of the key that signs them. Behind ``rpm-`` are the same
-of the base edition's packages as RPM packages: ``rpm-base``, and ``rpm-releases``, which are in the same repository.
-Behind ``aarch64-`` they are for that architecture.
+machine of ``prepared``, ``repository`` is the folder that test releases are in, ``sealed-repository`` the same folder
+with a release that ``sealed`` updates to, ``releases`` a JSON file that maps the good test releases (``v1``, ``v2``) to
+their ``release.json``, ``bad-releases`` one for those that fail (``panic`` ...), ``keys`` the GnuPG home of the key
+that signs them. Behind ``rpm-`` are the same of the base edition's packages as RPM packages, behind ``aarch64-`` those
+for that architecture: an image and releases, which are in the same repository.
 """
 
 from __future__ import annotations
@@ -35,9 +35,8 @@ from tests.scenarios import prepared
 
 EDITIONS = Path(__file__).parent / "editions"
 DEFAULT_EDITION = Path(__file__).parents[2] / "editions/debian/manifest.yaml"
-RELEASES = ("v1", "v2", "panic", "hang", "unhealthy", "stuck")
-FEW_RELEASES = ("v1", "v2")
-"""Of the worlds beside Debian's packages for this machine."""
+RELEASES = ("v1", "v2")
+BAD_RELEASES = ("panic", "hang", "unhealthy", "stuck")
 
 
 class ScenarioImages:
@@ -77,17 +76,18 @@ class ScenarioImages:
             return self._test.repository
         if name == "rpm-base":
             return self._disk(self._rpm_release("v1"))
-        if name in ("repository", "releases"):
-            listing = self._listing("releases", {release: self._release(release) for release in RELEASES})
-            return self._test.repository if name == "repository" else listing
         if name == "aarch64-base":
             return self._disk(self._release("v1", arch="aarch64"))
-        if name in ("rpm-repository", "aarch64-repository"):
+        if name in ("repository", "rpm-repository", "aarch64-repository"):
             return self._test.repository
+        if name == "releases":
+            return self._listing(name, {release: self._release(release) for release in RELEASES})
+        if name == "bad-releases":
+            return self._listing(name, {release: self._release(release) for release in BAD_RELEASES})
         if name == "rpm-releases":
-            return self._listing(name, {release: self._rpm_release(release) for release in FEW_RELEASES})
+            return self._listing(name, {release: self._rpm_release(release) for release in RELEASES})
         if name == "aarch64-releases":
-            made = {release: self._release(release, arch="aarch64") for release in FEW_RELEASES}
+            made = {release: self._release(release, arch="aarch64") for release in RELEASES}
             return self._listing(name, made)
         if name == "keys":
             return self._test.folder("keys")
@@ -97,9 +97,9 @@ class ScenarioImages:
 
     def _ready(self) -> Path:
         """The saved machine. It is bound to the very image and releases, and to the accelerator that ran it."""
-        parts = {name: self.get(name) for name in ("base", "repository", "releases")}
-        commits = [self._release(name).release.commit for name in RELEASES]
-        shape = hashlib.sha256(repr((str(parts["base"]), commits, self.equipment.accelerator)).encode()).hexdigest()
+        parts = {name: self.get(name) for name in ("base", "repository", "releases", "bad-releases")}
+        commit = self._release(prepared.SEEDED_BY).release.commit
+        shape = hashlib.sha256(repr((str(parts["base"]), commit, self.equipment.accelerator)).encode()).hexdigest()
         folder = self._test.folder("test-ready")
         ready = folder / f"{shape[:24]}.qcow2"
         if not ready.exists():

@@ -196,4 +196,6 @@ def first_boot(
 def releases(lab: Lab, *, world: str = "") -> dict[str, dict[str, Any]]:
     """What is known of each test release, by the name of its manifest; ``world`` as in ``updating.begin``."""
     listing = json.loads(lab.images[f"{world}releases"].read_text())
+    if "bad-releases" in lab.images:
+        listing |= json.loads(lab.images["bad-releases"].read_text())
     return {name: json.loads(Path(path).read_text()) for name, path in listing.items()}

@@ -14,6 +14,8 @@ from nestos.lab.scenario import Lab
 from tests.scenarios.node import FRESH, Node, first_boot, releases, spec
 
 STATE = "ready"
+SEEDED_BY = "unhealthy"
+"""The release whose objects it has fetched: any but those that scenarios take and count the bytes of."""
 CLUSTER_BYTES = 4096
 """Of the disk: small, so that a killed QEMU loses just what was not flushed (see ``nestos.lab.spec``)."""
 
@@ -28,7 +30,7 @@ def prepare(lab: Lab, target: Path) -> None:
     for path, text in MARKS.items():
         node.write(path, text)
     with lab.step("the running system's files into the node's repository"):
-        node.follow(server.guest_url, ref=known["unhealthy"]["ref"])
+        node.follow(server.guest_url, ref=known[SEEDED_BY]["ref"])
         node.upgrade("--download-only")
         node.run("sync")
     with lab.step("saving the machine"):

@@ -13,7 +13,7 @@ from tests.scenarios.prepared import resume
 NEEDS = ["base", "repository", "releases", "keys"]
 AARCH64_NEEDS = ["aarch64-base", "aarch64-repository", "aarch64-releases", "keys"]
 RPM_NEEDS = ["rpm-base", "rpm-repository", "rpm-releases", "keys"]
-READY = ["ready", "repository", "releases", "keys"]
+READY = ["ready", "repository", "releases", "bad-releases", "keys"]
 _FALLBACK_SECONDS = 1500.0
 
 
