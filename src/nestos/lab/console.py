@@ -23,7 +23,7 @@ DETACH = b"\x1d"
 """Ctrl-], as in telnet and virsh: leaves the console, the machine goes on."""
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78cM])")
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.5
 
 
 class ConsoleTimeoutError(NestosError):
