@@ -81,6 +81,12 @@ def _take(upgrade: Upgrades, wanted: Release, *, judgement: Judgement) -> None:
     ):
         raise StateError(f"{wanted.version} is older than {running.version}, which runs", kind="downgrade")
     judgement.voucher.require(wanted, who=judgement.who(running.ref))
+    if offer.is_locked:
+        raise StateError(
+            f"{wanted.version} is in its slot, locked by another command than the agent's",
+            hint="let it boot (finalize-deployment) or give it up (cleanup --pending)",
+            kind="locked",
+        )
     if offer.verdict is Verdict.UPDATE:
         upgrade.take(offer)
 

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "node_update": ("upgrade", "update", "deploy", "rollback", "pin", "unpin", "cleanup", "cancel", "reload"),
     "node_packages": ("install", "uninstall", "override", "reset", "search", "refresh-md", "db"),
     "node_kernel": ("kargs", "initramfs", "initramfs-etc"),
+    "node_finalize": ("finalize-deployment",),
     "node_boot": ("boot",),
     "node_agent": ("agent",),
 }

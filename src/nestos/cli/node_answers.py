@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nestos.base.errors import InputError
 from nestos.deploy.node import Node
 from nestos.deploy.passive import Taken
 from nestos.wire.origin import Layers
@@ -47,8 +48,14 @@ def command(
     )
 
 
-def add_ending(parser: argparse.ArgumentParser) -> None:
-    """The options of every command that ends with another slot to boot."""
+def add_ending(parser: argparse.ArgumentParser, *, writes: bool = True) -> None:
+    """The options of every command that ends with another slot to boot. ``writes``: what it boots is written by it."""
+    if writes:
+        parser.add_argument(
+            "--lock-finalization",
+            action="store_true",
+            help="write and verify it, but keep it from booting until finalize-deployment",
+        )
     parser.add_argument("--dry-run", "-n", action="store_true", help="say what would be done and change nothing")
     parser.add_argument("--reboot", "-r", action="store_true", help="restart into it")
     parser.add_argument("--unchanged-exit-77", action="store_true", help="end with 77 where nothing changed")
@@ -67,6 +74,13 @@ def _add_accepted(parser: argparse.ArgumentParser) -> None:
         ("--skip-branch-check",),
     ):
         parser.add_argument(*words, action="store_true", help=argparse.SUPPRESS)
+
+
+def is_locked(options: argparse.Namespace) -> bool:
+    """Whether what is written shall wait to be finalized."""
+    if options.lock_finalization and options.reboot:
+        raise InputError("--lock-finalization keeps it from booting, --reboot restarts into it: give one of them")
+    return bool(options.lock_finalization)
 
 
 def unchanged(options: argparse.Namespace, sentence: str) -> int:
@@ -94,6 +108,9 @@ def staged(node: Node, taken: Taken, options: argparse.Namespace) -> int:
     for note in taken.etc.notes:
         print(note)
     tell_layers(taken.layers)
+    if taken.is_locked:
+        print(f"{taken.version} is in slot {taken.slot}, locked: finalize-deployment lets it boot")
+        return 0
     print(f"{taken.version} is in slot {taken.slot} and boots next")
     restart_if_asked(node, options)
     return 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nestos.base.errors import InputError, StateError
 from nestos.base.log import Progress
-from nestos.cli.node_answers import add_ending, command, staged, unchanged
+from nestos.cli.node_answers import add_ending, command, is_locked, staged, unchanged
 from nestos.deploy import kernel_arguments
 from nestos.deploy.change import Change, Goal
 from nestos.deploy.kernel_arguments import Edit
@@ -101,7 +101,9 @@ def _kargs(node: Node, options: argparse.Namespace) -> int:
         if options.import_proc_cmdline:
             known = kernel_arguments.of_command_line(_COMMAND_LINE.read_text())
         kargs = kernel_arguments.edited(known, options.edits)
-        return _carry_out(node, options, change, Goal(kargs=kargs), shown=shlex.join(kargs))
+        return _carry_out(
+            node, options, change, Goal(kargs=kargs, is_locked=is_locked(options)), shown=shlex.join(kargs)
+        )
 
 
 def _initramfs(node: Node, options: argparse.Namespace) -> int:
@@ -140,7 +142,8 @@ def _with_initramfs(
     with change.lock(options.command):
         origin = change.current().origin
         after = replace(origin, initramfs=wish(origin.initramfs))
-        goal = Goal(origin=after, is_forced=getattr(options, "force_sync", False))
+        forced = getattr(options, "force_sync", False)
+        goal = Goal(origin=after, is_forced=forced, is_locked=is_locked(options))
         return _carry_out(node, options, change, goal, shown=str(after.initramfs))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nestos.base.errors import InputError, StateError
 from nestos.base.log import Progress
-from nestos.cli.node_answers import add_ending, command, staged, tell_layers, unchanged
+from nestos.cli.node_answers import add_ending, command, is_locked, staged, tell_layers, unchanged
 from nestos.deploy import compare, package_urls
 from nestos.deploy.change import Change, Goal
 from nestos.deploy.layers import PACKAGES, Permission, backend_of
@@ -251,6 +251,7 @@ def _carry_out(
         goal = Goal(
             origin=wish(change.current().origin, change),
             permission=permission_of(options, allow_inactive=allow_inactive),
+            is_locked=is_locked(options),
         )
         if options.dry_run or getattr(options, "download_only", False):
             plan = change.preview(goal) if options.dry_run else change.download(goal)

@@ -9,8 +9,18 @@ import signal
 
 from nestos.base.errors import InputError
 from nestos.base.log import Progress
-from nestos.cli.node_answers import add_ending, command, no_upgrade, restart, restart_if_asked, staged, unchanged
+from nestos.cli.node_answers import (
+    add_ending,
+    command,
+    is_locked,
+    no_upgrade,
+    restart,
+    restart_if_asked,
+    staged,
+    unchanged,
+)
 from nestos.cli.node_packages import add_permission, permission_of, sorted_out
+from nestos.deploy import finalize
 from nestos.deploy.change import Change, slot_of
 from nestos.deploy.layers import backend_of
 from nestos.deploy.node import Node
@@ -75,7 +85,7 @@ def _add_rollback(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
         help="boot the other good slot next, or give up what is staged",
         examples="  nestos rollback\n  nestos rollback --reboot",
     )
-    add_ending(parser)
+    add_ending(parser, writes=False)
     parser.set_defaults(act=_rollback)
 
 
@@ -130,7 +140,9 @@ def _deploy(node: Node, options: argparse.Namespace) -> int:
     options.version = options.version.rpartition("=")[2]  # rpm-ostree's version=... and revision=...
     upgrade = Upgrade(node, progress=Progress())
     with upgrade.lock(f"deploy {options.version}"):
-        slot = None if options.install or options.uninstall else upgrade.held(options.version)
+        # A slot that is good already could not be kept from booting: under a lock it is written anew.
+        anew = options.install or options.uninstall or is_locked(options)
+        slot = None if anew else upgrade.held(options.version)
         if slot is not None and slot is upgrade.follows():
             return unchanged(options, f"{options.version} is in slot {slot}, which boots next already")
         if slot is not None:
@@ -144,27 +156,42 @@ def _take(node: Node, upgrade: Upgrade, offer: Offer, options: argparse.Namespac
     if offer.verdict is Verdict.UNCHANGED:
         return no_upgrade(options, f"no update: {offer.release.version} is what runs")
     if offer.verdict is Verdict.STAGED:
-        if options.reboot and not options.dry_run:
-            print(f"{offer.release.version} is staged already and boots next")
-            restart(node)
-            return 0
-        return no_upgrade(options, f"{offer.release.version} is staged already and boots next")
+        return _staged_already(node, offer, options)
     if options.dry_run:
-        print("\n".join(f"{number}. {step}" for number, step in enumerate(upgrade.plan(offer), start=1)))
+        steps = upgrade.plan(offer, is_locked=is_locked(options))
+        print("\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1)))
         return 0
     origin = None
     if options.install or options.uninstall:
         change = Change(node, progress=Progress())
         names, files = sorted_out(change, node, options.install)
         origin = change.current().origin.uninstall(options.uninstall).install(packages=names, files=files)
-    return staged(node, upgrade.take(offer, origin=origin, permission=permission_of(options)), options)
+    allowed, locked = permission_of(options), is_locked(options)
+    return staged(node, upgrade.take(offer, origin=origin, permission=allowed, is_locked=locked), options)
+
+
+def _staged_already(node: Node, offer: Offer, options: argparse.Namespace) -> int:
+    """It is in its slot: what is left is to lock it, or to let it boot."""
+    version = offer.release.version
+    if is_locked(options) and not offer.is_locked and not options.dry_run:
+        return staged(node, finalize.lock(node), options)
+    if options.reboot and not options.dry_run:
+        if offer.is_locked:
+            finalize.finalize(node, checksum=offer.release.commit, allow_unlocked=False)
+        print(f"{version} is staged already and boots next")
+        restart(node)
+        return 0
+    if offer.is_locked:
+        return no_upgrade(options, f"{version} is staged already, locked: finalize-deployment lets it boot")
+    return no_upgrade(options, f"{version} is staged already and boots next")
 
 
 def _tell(offer: Offer, options: argparse.Namespace) -> int:
     if offer.verdict is Verdict.UNCHANGED:
         return no_upgrade(options, f"no update: {offer.release.version} is what runs")
     if offer.verdict is Verdict.STAGED:
-        return no_upgrade(options, f"no update: {offer.release.version} is staged already and boots next")
+        how = "locked" if offer.is_locked else "and boots next"
+        return no_upgrade(options, f"no update: {offer.release.version} is staged already {how}")
     size = f", at most {offer.need.fetched_bytes / 1e6:.1f} MB" if offer.need else ""
     print(f"available: {offer.release.version} ({offer.release.commit}){size}")
     return 0

@@ -15,7 +15,7 @@ from typing import NoReturn, Unpack
 
 from nestos.base.errors import InputError
 from nestos.base.paths import Root
-from nestos.cli import node, node_kernel, node_packages, node_update
+from nestos.cli import node, node_finalize, node_kernel, node_packages, node_update
 from nestos.cli.node import Given
 from nestos.cli.node_answers import RPM_OSTREE, command
 from nestos.cli.node_status import history
@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     node_update.register(subparsers)
     node_packages.register(subparsers)
     node_kernel.register(subparsers)
+    node_finalize.register(subparsers)
     experimental = command(subparsers, "ex", help="experimental: history", examples="  rpm-ostree ex history")
     kinds = experimental.add_subparsers(dest="kind", required=True, metavar="KIND")
     past = kinds.add_parser("history", help="what happened to the slots")
@@ -85,7 +86,8 @@ def _status_for_everyone(root: Root, options: argparse.Namespace) -> int:
 def _status_code(document: dict[str, object], options: argparse.Namespace) -> int:
     deployments = document["deployments"]
     assert isinstance(deployments, list)
-    return 77 if options.pending_exit_77 and any(item["staged"] for item in deployments) else 0
+    is_pending = bool(deployments) and not deployments[0]["booted"]
+    return 77 if options.pending_exit_77 and (is_pending or any(item["staged"] for item in deployments)) else 0
 
 
 def main(arguments: Sequence[str] | None = None, **given: Unpack[Given]) -> int:

@@ -34,7 +34,8 @@ from nestos.wire.origin import Layers, Origin
 class Wanted:
     """What shall boot next: a release, the wish on top of it, its kernel arguments, and what was allowed for it.
 
-    ``is_carried``: the wish is an older one that is laid on another release now.
+    ``is_carried``: the wish is an older one that is laid on another release now. ``is_locked``: it shall boot only
+    after it was finalized.
     """
 
     base: Release
@@ -42,6 +43,7 @@ class Wanted:
     kargs: tuple[str, ...]
     permission: Permission = field(default_factory=Permission)
     is_carried: bool = False
+    is_locked: bool = False
 
 
 class Assembly:

@@ -90,7 +90,7 @@ def mark_good(node: Node) -> Outcome:
         with node.machine.environment() as environment:
             install.mark_good(environment, booted=node.booted)
         records.clear_boot_failures()
-        if state is not None and state.pending is None:
+        if state is not None and state.pending is None and state.locked is None:
             shutil.rmtree(node.staged_defaults, ignore_errors=True)
         commit = running.commit if running else ""
         records.pardon(commit)
@@ -133,12 +133,14 @@ def farewell(node: Node) -> EtcReport | None:
     node.records.end_running()
     if not node.staged_defaults.is_dir():
         return None
-    etc = OverlayEtc(node.folder / "etc", old_default=node.root.join("/usr/etc"), new_default=node.staged_defaults)
-    with (
-        exclusive(node.lock, command="boot farewell", wait_seconds=_LOCK_SECONDS, clock=node.clock),
-        node.machine.disk(etc) as disk,
-    ):
-        return install.refresh_etc(disk, booted=node.booted)
+    with exclusive(node.lock, command="boot farewell", wait_seconds=_LOCK_SECONDS, clock=node.clock):
+        staged = node.look().deployments[node.booted.other]
+        if staged is None or not node.defaults_of(staged).is_dir():
+            return None
+        defaults = node.defaults_of(staged)
+        etc = OverlayEtc(node.folder / "etc", old_default=node.root.join("/usr/etc"), new_default=defaults)
+        with node.machine.disk(etc) as disk:
+            return install.refresh_etc(disk, booted=node.booted)
 
 
 def check_health(node: Node, *, verify: VerifyRunning) -> list[health.Result]:

@@ -6,7 +6,6 @@ release's own tree: nothing of an earlier layering is left in a later one.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -24,7 +23,6 @@ from nestos.host.packages.layering import LayeringBackend
 from nestos.slots import install
 from nestos.slots.bootstate import Slot
 from nestos.slots.disk import EtcReport
-from nestos.wire import deployment as wire
 from nestos.wire.deployment import Deployment
 from nestos.wire.origin import Origin, PackageFile
 
@@ -33,13 +31,14 @@ from nestos.wire.origin import Origin, PackageFile
 class Goal:
     """What shall boot next instead of what does: another wish, other kernel arguments (none: the same).
 
-    ``is_forced``: made anew even where both are what boots next.
+    ``is_forced``: made anew even where both are what boots next. ``is_locked``: to boot only once it is finalized.
     """
 
     origin: Origin | None = None
     kargs: tuple[str, ...] | None = None
     permission: Permission = field(default_factory=Permission)
     is_forced: bool = False
+    is_locked: bool = False
 
 
 class Change:
@@ -101,14 +100,13 @@ class Change:
             return False
         changed = replace(held, origin=replace(held.origin, pinned=pinned))
         with self._node.machine.files() as boot:
-            boot.write_file(f"{slot.boot_folder}/{install.RECORD}", io.BytesIO(wire.render(changed).encode()))
-            boot.checkpoint()
+            install.rewrite_record(boot, slot, changed)
         return True
 
     def drop_pending(self) -> Taken | None:
-        """Gives up what is staged and never booted; none where nothing is."""
+        """Gives up what is staged and never booted, locked or not; none where nothing is."""
         view = self._node.look()
-        pending = view.require_state().pending
+        pending = view.require_state().staged or view.require_state().pending
         if pending is None:
             return None
         held = view.deployments[pending]
@@ -127,6 +125,7 @@ class Change:
             origin=self._wish(goal, follows),
             kargs=follows.kargs if goal.kargs is None else goal.kargs,
             permission=goal.permission,
+            is_locked=goal.is_locked,
         )
 
     def _store(self, view: View) -> Store:

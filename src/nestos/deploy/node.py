@@ -73,9 +73,12 @@ class View:
 
     @property
     def follows(self) -> Deployment:
-        """What boots next, by which the next transaction goes on. Raises ``StateError`` where its record is missing."""
-        pending = self.state.pending if self.state else None
-        held = self.deployments[pending] if pending else None
+        """What the next transaction goes on from: what is staged, locked or not, else what boots next.
+
+        Raises ``StateError`` where its record is missing.
+        """
+        waiting = (self.state.staged or self.state.pending) if self.state else None
+        held = self.deployments[waiting] if waiting else None
         return held or self.require_running()
 
     def require_running(self) -> Deployment:
@@ -103,8 +106,12 @@ class Node:
 
     @property
     def staged_defaults(self) -> Path:
-        """The ``/usr/etc`` of the release staged last: what its ``/etc`` is prepared with until it boots."""
+        """The folder with the ``/usr/etc`` of what is staged: what its ``/etc`` is prepared with until it boots."""
         return self.folder / "staged-etc"
+
+    def defaults_of(self, staged: Deployment) -> Path:
+        """The ``/usr/etc`` of this very tree, so that another's is never taken for it, wherever power was cut."""
+        return self.staged_defaults / staged.checksum
 
     @property
     def folder(self) -> Path:

@@ -33,12 +33,16 @@ _BOOT_GROWTH = 1.25  # a new kernel and initramfs may be larger than the running
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """What a command left behind: the version that boots next, its slot, its layers, and what became of /etc."""
+    """What a command left behind: the version that boots next, its slot, its layers, and what became of /etc.
+
+    ``is_locked``: it boots next only once it is finalized.
+    """
 
     version: str
     slot: Slot
     etc: EtcReport
     layers: Layers = field(default_factory=Layers)
+    is_locked: bool = False
 
 
 class PassiveSlot:
@@ -56,13 +60,12 @@ class PassiveSlot:
         self.seed(store, view)
         try:
             payload = self._assembly(store, staging).payload(wanted, running=view.require_running())
-            taken = self._install(payload, staging=staging)
+            taken = self._install(payload, is_locked=wanted.is_locked)
         except BaseException:
             # Also after Ctrl-C: what was fetched stays in its caches, what was half made goes.
             shutil.rmtree(staging, ignore_errors=True)
             raise
-        shutil.rmtree(self._node.staged_defaults, ignore_errors=True)
-        (staging / "tree/usr/etc").rename(self._node.staged_defaults)
+        self._forget_defaults(but=payload.deployment)
         self.clean_staging()
         self._tidy(store, running=view.require_running(), staged=payload.deployment)
         return taken
@@ -148,20 +151,33 @@ class PassiveSlot:
             found = {name: boot.read(f"slot-{slot}/{name}") for name in ("vmlinuz", "initramfs.img")}
         return {name: data for name, data in found.items() if data is not None}
 
-    def _install(self, payload: Payload, *, staging: Path) -> Taken:
-        node = self._node
+    def _install(self, payload: Payload, *, is_locked: bool) -> Taken:
+        node, deployment = self._node, payload.deployment
         etc = OverlayEtc(
-            node.folder / "etc",
-            old_default=node.root.join("/usr/etc"),
-            new_default=staging / "tree/usr/etc",
+            node.folder / "etc", old_default=node.root.join("/usr/etc"), new_default=self._keep_defaults(deployment)
         )
         speaker = _StepSpeaker(self._progress)
         with node.machine.disk(etc) as disk:
-            plan = install.plan(disk, payload, booted=node.booted, tries=node.settings.boot_tries)
+            tries = node.settings.boot_tries
+            plan = install.plan(disk, payload, booted=node.booted, tries=tries, is_locked=is_locked)
             done = plan.run(speaker)
         slot = node.booted.other
-        node.note(Event.STAGED, slot, payload.deployment)
-        return Taken(version=payload.deployment.version, slot=slot, etc=done.etc, layers=payload.deployment.layers)
+        node.note(Event.LOCKED if is_locked else Event.STAGED, slot, deployment)
+        return Taken(version=deployment.version, slot=slot, etc=done.etc, layers=deployment.layers, is_locked=is_locked)
+
+    def _keep_defaults(self, deployment: Deployment) -> Path:
+        """Puts the tree's ``/usr/etc`` where it stays until the slot boots: before the plan, whose sync of the var
+        file system makes it durable, so that no staged slot is without it."""
+        place = self._node.defaults_of(deployment)
+        shutil.rmtree(place, ignore_errors=True)
+        place.parent.mkdir(exist_ok=True)
+        (self._node.folder / "staging/tree/usr/etc").rename(place)
+        return place
+
+    def _forget_defaults(self, *, but: Deployment) -> None:
+        for kept in self._node.staged_defaults.iterdir():
+            if kept != self._node.defaults_of(but):
+                shutil.rmtree(kept, ignore_errors=True)
 
     def _tidy(self, store: Store, *, running: Deployment, staged: Deployment) -> None:
         held = {str(self._node.booted): running, str(self._node.booted.other): staged}

@@ -22,6 +22,8 @@ class Event(StrEnum):
     """What a line of the history tells."""
 
     STAGED = "staged"
+    LOCKED = "locked"
+    FINALIZED = "finalized"
     ROLLBACK = "rollback"
     DROPPED = "dropped"
     GOOD = "good"

@@ -23,7 +23,7 @@ def document(status: Status, *, booted_only: bool = False) -> dict[str, Any]:
     """The whole answer."""
     views = sorted(
         (view for view in status.slots.values() if view.deployment is not None and view.state is not SlotState.BAD),
-        key=lambda view: (not view.is_next, not view.is_booted),
+        key=lambda view: (not view.is_staged, not view.is_next, not view.is_booted),
     )
     deployments = [
         _deployment(view, view.deployment, index=index)
@@ -53,7 +53,7 @@ def _deployment(view: SlotView, held: Deployment, *, index: int) -> dict[str, An
         "timestamp": _seconds(held.timestamp),
         "origin": f"{REMOTE}:{held.ref}",
         "booted": view.is_booted,
-        "staged": view.is_next and not view.is_booted,
+        "staged": view.is_staged,
         "pinned": origin.pinned,
         "unlocked": "none",
         "gpg-enabled": True,
@@ -78,6 +78,8 @@ def _deployment(view: SlotView, held: Deployment, *, index: int) -> dict[str, An
         "kernel-arguments": " ".join(held.kargs),
         "base-commit-meta": meta,
     }
+    if view.is_locked:
+        found["finalization-locked"] = True
     if is_layered:
         found |= {
             "base-checksum": held.commit,
@@ -129,7 +131,9 @@ def _rows(found: Mapping[str, Any], *, verbose: bool) -> list[tuple[str, str]]:
     ]
     if verbose:
         rows += [("Commit", found["checksum"])] if is_layered else []
-        rows += [("Staged", "yes" if found["staged"] else "no"), ("Arguments", found["kernel-arguments"])]
+        is_locked = found.get("finalization-locked", False)
+        staged = ("yes (finalization locked)" if is_locked else "yes") if found["staged"] else "no"
+        rows += [("Staged", staged), ("Arguments", found["kernel-arguments"])]
     inactive = [name for name in found["requested-packages"] if name not in found["packages"]]
     replaced = [f"{old[0]} -> {new[0]}" for new, old in found["base-local-replacements"]]
     return [

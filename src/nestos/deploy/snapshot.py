@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,9 @@ from nestos.deploy import rpm_ostree, status
 from nestos.deploy.node import Node
 
 PATH = "/run/nestos/status.json"
+CHANGED = "/run/nestos/ostree/deploy"
+"""``/ostree/deploy``: zincati asks for the status anew when this folder's time moves."""
+
 _MODE = 0o644
 
 
@@ -28,7 +32,7 @@ class Snapshot:
 
 
 def publish(node: Node) -> None:
-    """Leaves a snapshot for everyone. Passwords in the address are left out."""
+    """Leaves a snapshot for everyone, and moves the time that says so. Passwords in the address are left out."""
     found = replace(status.collect(node), transaction=None)
     parts = urlsplit(found.url)
     found = replace(found, url=parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())
@@ -41,6 +45,9 @@ def publish(node: Node) -> None:
     path = node.root.join(PATH)
     path.parent.mkdir(parents=True, exist_ok=True)
     durable.write(path, json.dumps(asdict(left)).encode(), mode=_MODE)
+    changed = node.root.join(CHANGED)
+    changed.mkdir(parents=True, exist_ok=True)
+    os.utime(changed)
 
 
 def read(root: Root) -> Snapshot:

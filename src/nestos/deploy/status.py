@@ -2,7 +2,8 @@
 
 The JSON is an interface: ``schema`` is 1, keys are only ever added within it. Its keys:
 
-- ``booted``, ``next``: the slot that runs and the one that boots next (``a`` or ``b``).
+- ``booted``, ``next``: the slot that runs and the one that boots next (``a`` or ``b``). A slot whose ``state`` is
+  ``locked`` holds a whole release and boots only once it is finalized.
 - ``healthy``: whether this boot reached boot-complete.
 - ``problem``: why the boot state could not be read, else empty.
 - ``slots``: for ``a`` and ``b``: ``state``, ``tries``, ``booted``, ``next``, ``reason`` (why it is bad, else empty) and
@@ -44,6 +45,16 @@ class SlotView:
     deployment: Deployment | None
     reason: str
 
+    @property
+    def is_locked(self) -> bool:
+        """True where it waits to be finalized."""
+        return self.state is SlotState.LOCKED and not self.is_booted
+
+    @property
+    def is_staged(self) -> bool:
+        """True where it holds a release that never booted and waits for it."""
+        return self.is_locked or (self.is_next and not self.is_booted and self.state is SlotState.TRYING)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
@@ -78,7 +89,7 @@ def collect(node: Node) -> Status:
         failures=tuple(records.boot_failures().values()),
         transaction=holder(node.lock),
         url=node.settings.update_url,
-        ref=node.settings.update_ref or (view.running.ref if view.running else ""),
+        ref=node.settings.update_ref or (view.follows.ref if view.running else ""),
         history=tuple(records.history()),
         problem=view.problem,
     )
@@ -166,6 +177,8 @@ def _doing(status: Status) -> str:
         return f"busy: {status.transaction}"
     if status.next is not status.booted:
         return f"idle; slot {status.next} boots next, restart to switch"
+    if status.slots[status.booted.other].is_locked:
+        return f"idle; slot {status.booted.other} is locked, finalize-deployment lets it boot"
     return "idle" if status.healthy else "this boot has not completed yet"
 
 

@@ -46,6 +46,11 @@ class Offer:
     need: Need | None
     view: View
 
+    @property
+    def is_locked(self) -> bool:
+        """True where it is here already, and waits to be finalized."""
+        return self.verdict is Verdict.STAGED and self.view.require_state().locked is not None
+
 
 class Upgrade:
     """The commands, on one node. ``store`` makes the node's repository where it is needed."""
@@ -83,7 +88,7 @@ class Upgrade:
             need = store.need(offered, seeded=store.needs_seed(view.require_running().commit))
         return Offer(release=offered, verdict=verdict, need=need, view=view)
 
-    def plan(self, offer: Offer) -> list[str]:
+    def plan(self, offer: Offer, *, is_locked: bool = False) -> list[str]:
         """The steps of taking the offer, one sentence each, for a dry run."""
         need, offered = offer.need, offer.release
         if need is None:
@@ -95,15 +100,23 @@ class Upgrade:
             f"fetch {count} objects of {offered.version}, at most {need.fetched_bytes / 1e6:.1f} MB,"
             " less what the running system has",
             f"build the slot image, {offered.image_size / 1e6:.0f} MB, and compare its root hash with the signed one",
-            *(step.sentence.format(**values) for step in install.STEPS),
+            *(step.sentence.format(**values) for step in install.steps(is_locked=is_locked)),
         ]
 
     # Taking it
 
-    def take(self, offer: Offer, *, origin: Origin | None = None, permission: Permission | None = None) -> Taken:
+    def take(
+        self,
+        offer: Offer,
+        *,
+        origin: Origin | None = None,
+        permission: Permission | None = None,
+        is_locked: bool = False,
+    ) -> Taken:
         """Fetches, layers, builds, verifies and stages the offered release. The caller holds the lock.
 
-        The layers are those of the slot that boots next unless ``origin`` gives others.
+        The layers are those of what is staged or runs unless ``origin`` gives others. ``is_locked``: it boots only
+        once it is finalized.
         """
         offered, view = offer.release, offer.view
         store = self._store(view)
@@ -123,6 +136,7 @@ class Upgrade:
             kargs=kargs,
             permission=permission or Permission(),
             is_carried=origin is None,
+            is_locked=is_locked,
         )
         taken = passive.fill(wanted, view=view, store=store)
         self._node.records.pardon(offered.commit)
@@ -149,7 +163,7 @@ class Upgrade:
         """Makes the other good slot boot next, or gives up what is staged. The caller holds the lock."""
         node = self._node
         before = node.look()
-        pending = before.require_state().pending
+        pending = before.require_state().staged or before.require_state().pending
         with node.machine.environment() as environment:
             after = install.rollback(environment, booted=node.booted)
         slot = after.pointer
@@ -184,7 +198,7 @@ class Upgrade:
         return self._node.look().require_state().pending or self._node.booted
 
     def _situation(self, view: View) -> Situation:
-        pending = view.require_state().pending
+        pending = view.require_state().staged or view.require_state().pending
         return Situation(
             booted=view.require_running(),
             pending=view.deployments[pending] if pending else None,
@@ -193,7 +207,7 @@ class Upgrade:
 
     def _store(self, view: View) -> Store:
         settings = self._node.settings
-        ref = settings.update_ref or view.require_running().ref
+        ref = settings.update_ref or view.follows.ref
         return Store(self._node, url=settings.update_url, ref=ref, progress=self._progress)
 
     def _passive(self) -> PassiveSlot:

@@ -15,6 +15,8 @@ LINKS = {
     "mnt": "var/mnt",
     "media": "run/media",
     "usr/local": "../var/usrlocal",
+    # zincati looks at the time of /ostree/deploy to see whether the deployments changed; nestos keeps it up to date.
+    "ostree": "run/nestos/ostree",
 }
 _EMPTY = ("boot", "dev", "proc", "run", "sys", "tmp", "var", "sysroot")
 

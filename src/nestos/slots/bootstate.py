@@ -45,6 +45,7 @@ class SlotState(StrEnum):
 
     EMPTY = "empty"
     WRITING = "writing"
+    LOCKED = "locked"
     TRYING = "trying"
     GOOD = "good"
     BAD = "bad"
@@ -91,6 +92,18 @@ class BootState:
         if self.pointer is self.booted or not self.of(self.pointer).is_eligible:
             return None
         return self.pointer
+
+    @property
+    def locked(self) -> Slot | None:
+        """The slot that holds a whole release which does not boot before it is finalized."""
+        held = (slot for slot in Slot if slot is not self.booted and self.of(slot).state is SlotState.LOCKED)
+        return next(held, None)
+
+    @property
+    def staged(self) -> Slot | None:
+        """The slot of a release that never booted and waits for it: locked, or the next to boot."""
+        pending = self.pending
+        return pending if pending and self.of(pending).state is SlotState.TRYING else self.locked
 
 
 def fresh(slot: Slot = Slot.A) -> BootState:
@@ -145,6 +158,8 @@ class Event(StrEnum):
 
     WRITE = "write"
     STAGE = "stage"
+    LOCK = "lock"
+    FINALIZE = "finalize"
     DROP = "drop"
     JUDGE_GOOD = "judge good"
     JUDGE_BAD = "judge bad"
@@ -196,13 +211,13 @@ class Rule:
     guards: tuple[Guard, ...]
 
 
-_EMPTY, _WRITING, _TRYING, _GOOD, _BAD = SlotState
+_EMPTY, _WRITING, _LOCKED, _TRYING, _GOOD, _BAD = SlotState
 
 TABLE: tuple[Rule, ...] = (
     Rule(
         event=Event.WRITE,
         actor="nestos",
-        origins=(_EMPTY, _WRITING, _TRYING, _GOOD, _BAD),
+        origins=(_EMPTY, _WRITING, _LOCKED, _TRYING, _GOOD, _BAD),
         result=_WRITING,
         tries=Tries.NONE,
         pointer=Pointer.TO_OTHER,
@@ -218,19 +233,38 @@ TABLE: tuple[Rule, ...] = (
         guards=(Guard.IS_PASSIVE, Guard.BOOTED_IS_GOOD),
     ),
     Rule(
+        # The word is one that GRUB does not know, so it neither tries nor revives the slot: to it the slot is empty.
+        event=Event.LOCK,
+        actor="nestos",
+        origins=(_WRITING, _TRYING),
+        result=_LOCKED,
+        tries=Tries.NONE,
+        pointer=Pointer.TO_OTHER,
+        guards=(Guard.IS_PASSIVE, Guard.BOOTED_IS_GOOD),
+    ),
+    Rule(
+        event=Event.FINALIZE,
+        actor="nestos",
+        origins=(_LOCKED,),
+        result=_TRYING,
+        tries=Tries.GIVEN,
+        pointer=Pointer.TO_SLOT,
+        guards=(Guard.IS_PASSIVE, Guard.BOOTED_IS_GOOD),
+    ),
+    Rule(
         event=Event.DROP,
         actor="nestos",
-        origins=(_TRYING,),
+        origins=(_LOCKED, _TRYING),
         result=_EMPTY,
         tries=Tries.NONE,
         pointer=Pointer.TO_OTHER,
         guards=(Guard.IS_PASSIVE, Guard.OTHER_IS_GOOD),
     ),
     Rule(
-        # From empty and bad too: such a slot runs only as the last resort, and has now proved itself.
+        # From empty, locked and bad too: such a slot runs as the last resort or by hand, and has now proved itself.
         event=Event.JUDGE_GOOD,
         actor="nestos",
-        origins=(_EMPTY, _TRYING, _GOOD, _BAD),
+        origins=(_EMPTY, _LOCKED, _TRYING, _GOOD, _BAD),
         result=_GOOD,
         tries=Tries.FULL,
         pointer=Pointer.TO_SLOT_UNLESS_PENDING,
@@ -239,7 +273,7 @@ TABLE: tuple[Rule, ...] = (
     Rule(
         event=Event.JUDGE_BAD,
         actor="nestos",
-        origins=(_TRYING, _GOOD, _BAD),
+        origins=(_LOCKED, _TRYING, _GOOD, _BAD),
         result=_BAD,
         tries=Tries.NONE,
         pointer=Pointer.STAYS,
@@ -335,6 +369,16 @@ def staged(state: BootState, slot: Slot, *, tries: int = DEFAULT_TRIES) -> BootS
     return apply(state, Event.STAGE, slot, tries=tries)
 
 
+def locked(state: BootState, slot: Slot) -> BootState:
+    """``slot`` is whole and verified, and does not boot before it is finalized; the running slot boots next."""
+    return apply(state, Event.LOCK, slot)
+
+
+def finalized(state: BootState, slot: Slot, *, tries: int = DEFAULT_TRIES) -> BootState:
+    """The locked release in ``slot`` boots next, as one that was staged without a lock."""
+    return apply(state, Event.FINALIZE, slot, tries=tries)
+
+
 def good(state: BootState, booted: Slot) -> BootState:
     """The running slot reached boot-complete; the slot it fell back from, if any, is recorded as bad.
 
@@ -359,9 +403,11 @@ def dropped(state: BootState, slot: Slot) -> BootState:
 def rollback(state: BootState) -> BootState:
     """The pointer goes to the other good slot. What it left is given up if it was not judged good.
 
-    Raises ``StateError`` where the other slot is not good.
+    A locked release is given up, and the running one stays. Raises ``StateError`` where the other slot is not good.
     """
     left, target = state.pointer, state.pointer.other
+    if target is state.locked:
+        return apply(state, Event.DROP, target)
     if state.of(target).state is not SlotState.GOOD:
         raise StateError(
             f"there is nothing to roll back to: slot {target} is {state.of(target).state}",
@@ -386,7 +432,7 @@ def fallen_back(state: BootState, booted: Slot) -> Fallback | None:
     """What the running slot stands in for, judged before ``good``: none when the pointer's slot runs or is pending."""
     slot = state.pointer
     status = state.of(slot)
-    if slot is booted or status.is_eligible or status.state in {SlotState.EMPTY, SlotState.WRITING}:
+    if slot is booted or status.is_eligible or status.state in {SlotState.EMPTY, SlotState.WRITING, SlotState.LOCKED}:
         return None
     return Fallback(slot=slot, was_good=status.state is SlotState.GOOD)
 

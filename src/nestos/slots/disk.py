@@ -54,6 +54,10 @@ class BootFilesystem(Protocol):
         Until ``checkpoint`` returns, GRUB may find the old content, the new one, part of it, or no file.
         """
 
+    def replace_file(self, path: str, data: bytes) -> None:
+        """Puts ``data`` in place of a file that the running system reads: it is the old one or the new one at every
+        moment, never a part. Not durable, and nothing that GRUB may rely on, until ``checkpoint``."""
+
     def checkpoint(self) -> None:
         """Makes every change durable *and* visible to GRUB, and drops what the page cache remembers of it."""
 

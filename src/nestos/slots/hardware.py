@@ -248,6 +248,10 @@ class BootFolder:
         with target.open("wb") as file:
             shutil.copyfileobj(source, file, _COPY_BYTES)
 
+    def replace_file(self, path: str, data: bytes) -> None:
+        """As ``BootFilesystem.replace_file``: a name that changes in the journal."""
+        durable.write(self._root / path, data)
+
     def checkpoint(self) -> None:
         """As ``BootFilesystem.checkpoint``."""
         syscalls.empty_journal(self._root)

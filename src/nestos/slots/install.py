@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from nestos.base.errors import NestosError, SpaceError, StateError, VerificationError
 from nestos.host.bootloader import grub
 from nestos.slots import bootstate, image, verity
-from nestos.slots.bootstate import DEFAULT_TRIES, BootState, Fallback, Slot, SlotState
+from nestos.slots.bootstate import DEFAULT_TRIES, BootState, Fallback, Slot
 from nestos.slots.disk import BootFilesystem, Disk, EnvironmentBlock, EtcReport, Payload
 from nestos.wire import deployment as wire
 from nestos.wire.deployment import Deployment
@@ -100,13 +100,15 @@ def plan(
     *,
     booted: Slot,
     tries: int = DEFAULT_TRIES,
+    is_locked: bool = False,
     chunk_bytes: int = DEFAULT_CHUNK_BYTES,
 ) -> Plan:
     """The plan that writes ``payload`` into the slot that is not ``booted``.
 
-    ``booted`` is the running slot (``nestos.slot=`` of the kernel's command line). Reads only. Raises ``StateError``
-    when the running version was not judged good, ``SpaceError`` when partition or boot file system are too small,
-    and ``InputError`` for a bad number of tries or bad kernel arguments.
+    ``booted`` is the running slot (``nestos.slot=`` of the kernel's command line). ``is_locked``: the slot does not
+    boot before ``finalize``. Reads only. Raises ``StateError`` when the running version was not judged good,
+    ``SpaceError`` when partition or boot file system are too small, and ``InputError`` for a bad number of tries or bad
+    kernel arguments.
     """
     state = replace(read_state(disk.environment), booted=booted)
     slot = booted.other
@@ -114,7 +116,7 @@ def plan(
     target = Target(disk=disk, slot=slot, payload=payload, tries=tries, chunk_bytes=chunk_bytes)
     _slot_configuration(payload.deployment)
     _check_space(target)
-    return Plan(target=target, state=state, steps=STEPS)
+    return Plan(target=target, state=state, steps=steps(is_locked=is_locked))
 
 
 def install(
@@ -123,14 +125,33 @@ def install(
     *,
     booted: Slot,
     tries: int = DEFAULT_TRIES,
+    is_locked: bool = False,
     chunk_bytes: int = DEFAULT_CHUNK_BYTES,
     report: Report = silent,
 ) -> Installed:
     """Writes ``payload`` into the passive slot and makes it the next to boot; ``plan`` and ``Plan.run`` in one.
 
-    When it returns, the release is staged even if power fails. When it raises, or is cut, the running slot boots.
+    When it returns, the release is staged (or locked) even if power fails. When it raises, or is cut, the running slot
+    boots.
     """
-    return plan(disk, payload, booted=booted, tries=tries, chunk_bytes=chunk_bytes).run(report)
+    made = plan(disk, payload, booted=booted, tries=tries, is_locked=is_locked, chunk_bytes=chunk_bytes)
+    return made.run(report)
+
+
+def lock(environment: EnvironmentBlock, *, booted: Slot) -> BootState:
+    """Keeps a staged release from booting until it is finalized, durably. Raises ``StateError`` where none is."""
+    return _change(environment, booted=booted, transition=lambda state: bootstate.locked(state, booted.other))
+
+
+def finalize(disk: Disk, *, booted: Slot, tries: int = DEFAULT_TRIES) -> Installed:
+    """Makes the locked release the next to boot, durably, with ``/etc`` as it is now: days may have passed.
+
+    Raises ``StateError`` where none is locked, or the running version was not judged good.
+    """
+    before = read_state(disk.environment)
+    after = bootstate.finalized(replace(before, booted=booted), booted.other, tries=tries)
+    etc = _follow_etc(disk, booted.other)
+    return Installed(state=_write_state(disk.environment, before, after), etc=etc)
 
 
 def refresh_etc(disk: Disk, *, booted: Slot) -> EtcReport | None:
@@ -140,7 +161,7 @@ def refresh_etc(disk: Disk, *, booted: Slot) -> EtcReport | None:
     """
     state = replace(read_state(disk.environment), booted=booted)
     slot = booted.other
-    if state.pending is not slot or state.of(slot).state is not SlotState.TRYING:
+    if state.staged is not slot or state.locked is slot:
         return None
     return _follow_etc(disk, slot)
 
@@ -193,6 +214,12 @@ def read_deployment(boot: BootFilesystem, slot: Slot) -> Deployment | None:
         return wire.parse((boot.read(path) or b"").decode(), source=path)
     except (StateError, UnicodeDecodeError):
         return None
+
+
+def rewrite_record(boot: BootFilesystem, slot: Slot, deployment: Deployment) -> None:
+    """Changes what the record of a slot says, durably; the slot itself stays as it is, and may be the running one."""
+    boot.replace_file(_path(slot, RECORD), wire.render(deployment).encode())
+    boot.checkpoint()
 
 
 def _change(environment: EnvironmentBlock, *, booted: Slot, transition: Callable[[BootState], BootState]) -> BootState:
@@ -323,6 +350,10 @@ def _stage(target: Target, progress: Progress) -> None:
     _mark(target, progress, bootstate.staged(progress.state, target.slot, tries=target.tries))
 
 
+def _lock(target: Target, progress: Progress) -> None:
+    _mark(target, progress, bootstate.locked(progress.state, target.slot))
+
+
 def _mark(target: Target, progress: Progress, state: BootState) -> None:
     progress.state = state
     target.disk.environment.write(bootstate.render(state))
@@ -339,3 +370,9 @@ STEPS: tuple[Step, ...] = (
     Step(name="read back boot files", sentence="read the boot files of slot {slot} back", act=_read_back_boot_files),
     Step(name="stage", sentence="let slot {slot} boot next, with {version}", act=_stage),
 )
+_LOCKING = Step(name="lock", sentence="keep slot {slot}, with {version}, from booting until it is finalized", act=_lock)
+
+
+def steps(*, is_locked: bool) -> tuple[Step, ...]:
+    """The steps of an installation whose release boots next, or waits to be finalized."""
+    return (*STEPS[:-1], _LOCKING) if is_locked else STEPS

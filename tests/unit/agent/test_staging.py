@@ -17,7 +17,7 @@ from nestos.agent.staging import Judgement
 from nestos.base.errors import VerificationError
 from nestos.base.log import Progress
 from nestos.deploy.records import Denial
-from nestos.deploy.upgrade import Upgrade
+from nestos.deploy.upgrade import Options, Upgrade
 from nestos.slots.bootstate import Slot, SlotState, SlotStatus
 from tests.unit.deploy.fakes import FakeMachine, FakeServer, made, node, running_a
 
@@ -138,3 +138,11 @@ def test_what_the_agent_left_is_read_as_a_strangers(here: World, tmp_path: Path)
         assert "asks for no release" in here.stage()
     path.write_text(good)
     assert here.stage() == ""
+
+
+def test_what_another_command_locked_is_left_to_it(here: World) -> None:
+    here.wants("3", here.third.deployment.commit)
+    here.upgrade.take(here.upgrade.examine(options=Options()), is_locked=True)
+    assert "locked by another command" in here.stage()
+    assert staging.drop(here.node, upgrade=here.upgrade) == ""
+    assert state_b(here) is SlotState.LOCKED

@@ -70,6 +70,9 @@ class MemoryBoot:
     def write_file(self, path: str, source: BinaryIO) -> None:
         self.files[path] = source.read()
 
+    def replace_file(self, path: str, data: bytes) -> None:
+        self.files[path] = data
+
     def checkpoint(self) -> None:
         pass
 

@@ -162,7 +162,9 @@ def test_what_is_edited_after_staging_reaches_the_staged_release_at_shutdown(tmp
     staged = _node(tmp_path, BootState(pointer=Slot.B, booted=Slot.A, a=GOOD, b=TRYING))
     (staged.folder / "etc/a/upper").mkdir(parents=True)
     (staged.folder / "etc/a/upper/late").write_text("edited after the upgrade")
-    staged.staged_defaults.mkdir()
+    staged.defaults_of(OLD).mkdir(parents=True)
+    assert boot.farewell(staged) is None, "the defaults of another release would make another /etc"
+    staged.defaults_of(NEW).mkdir()
     assert boot.farewell(staged) is not None
     assert (staged.folder / "etc/b/upper/late").read_text() == "edited after the upgrade"
 
@@ -172,7 +174,7 @@ def test_a_slot_that_is_not_staged_keeps_its_etc_at_shutdown(tmp_path: Path) -> 
     (both_good.folder / "etc/b/upper").mkdir(parents=True)
     (both_good.folder / "etc/b/upper/mine").write_text("of slot b")
     (both_good.folder / "etc/a/upper").mkdir(parents=True)
-    both_good.staged_defaults.mkdir()
+    both_good.defaults_of(NEW).mkdir(parents=True)
     assert boot.farewell(both_good) is None
     assert (both_good.folder / "etc/b/upper/mine").read_text() == "of slot b"
 
@@ -180,9 +182,28 @@ def test_a_slot_that_is_not_staged_keeps_its_etc_at_shutdown(tmp_path: Path) -> 
 def test_the_defaults_of_a_staged_release_go_once_it_runs(tmp_path: Path) -> None:
     new = _node(tmp_path, BootState(pointer=Slot.B, booted=Slot.B, a=GOOD, b=TRYING), booted=Slot.B)
     new.folder.mkdir(parents=True, exist_ok=True)
-    new.staged_defaults.mkdir()
+    new.defaults_of(NEW).mkdir(parents=True)
     boot.mark_good(new)
     assert not new.staged_defaults.exists()
+
+
+def test_a_locked_release_waits_over_boots_and_keeps_what_it_needs(tmp_path: Path) -> None:
+    locked = _node(tmp_path, running_a(b=SlotStatus(state=SlotState.LOCKED)))
+    locked.defaults_of(NEW).mkdir(parents=True)
+    boot.mark_good(locked)
+    assert boot.farewell(locked) is None
+    assert _machine(locked).reboot() is Slot.A
+    boot.mark_good(locked)
+    assert _machine(locked).state.locked is Slot.B
+    assert locked.defaults_of(NEW).is_dir()
+
+
+def test_a_locked_release_that_a_person_boots_by_hand_proves_itself(tmp_path: Path) -> None:
+    by_hand = BootState(pointer=Slot.A, booted=Slot.B, a=GOOD, b=SlotStatus(state=SlotState.LOCKED))
+    chosen = _node(tmp_path, by_hand, booted=Slot.B)
+    boot.mark_good(chosen)
+    assert _machine(chosen).state.b == GOOD
+    assert boot.after_failure(by_hand, Slot.B) is After.RESTART
 
 
 def test_a_boot_after_one_that_ended_badly_finds_the_damage(tmp_path: Path) -> None:

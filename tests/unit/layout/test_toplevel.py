@@ -40,6 +40,7 @@ def test_folders_that_a_node_writes_lead_into_var_and_mount_points_are_empty(tmp
         "mnt": "-> var/mnt",
         "media": "-> run/media",
         "usr/local": "-> ../var/usrlocal",
+        "ostree": "-> run/nestos/ostree",
         **dict.fromkeys(("boot", "dev", "proc", "run", "sys", "tmp", "var", "sysroot")),
     }
     assert (tmp_path / "tmp").stat().st_mode & 0o7777 == 0o1777

@@ -22,7 +22,8 @@ from tests.unit.slots.simulated_disk import PARTITION_BYTES, Left, PowerCutError
 BOOTS = 9
 """Enough to spend every try of both slots, to fall back, and to stay there for a while."""
 
-BOOTABLE = {SlotState.TRYING, SlotState.GOOD}
+VOUCHED = {SlotState.LOCKED, SlotState.TRYING, SlotState.GOOD}
+"""States that promise a whole slot: it boots, or one sector write lets it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +140,7 @@ class Sweep:
             return
         whole = {slot: content(left, slot, self.releases) for slot in Slot}
         for slot in Slot:
-            if state.of(slot).state in BOOTABLE and whole[slot] is None:
+            if state.of(slot).state in VOUCHED and whole[slot] is None:
                 yield f"slot {slot} is {state.of(slot).state}, and is not whole"
         if not any(state.of(slot).state is SlotState.GOOD and whole[slot] for slot in Slot):
             yield "no slot is good and whole"
@@ -268,6 +269,8 @@ def content(left: Left, slot: Slot, releases: Releases) -> Version | None:
     """The version that ``slot`` holds whole: partition, boot files and ``/etc``; none if any byte is another's."""
     for version in releases:
         files = {name: left.boot.get(f"{slot.boot_folder}/{name}") for name in version.files}
+        if files[install.RECORD] == version.pinned:
+            files[install.RECORD] = version.files[install.RECORD]
         image = left.partitions[slot][: len(version.image)]
         if image == version.image and files == version.files and left.etc.get(slot) in version.etc:
             return version
@@ -278,7 +281,7 @@ def forbidden_write(machine: SimulatedDisk, slot: Slot) -> Iterator[str]:
     """Why ``slot``'s partition must not be written now: invariants 2 and 3, for whatever the disk may remember."""
     for block in machine.possible_environments():
         state = bootstate.parse(block)
-        if state.of(slot).state in BOOTABLE:
+        if state.of(slot).state in VOUCHED:
             yield f"partition {slot} is written while the disk may say that it is {state.of(slot).state}"
         if state.of(slot.other).state is not SlotState.GOOD:
             yield f"partition {slot} is written while the other slot is {state.of(slot.other).state}"

@@ -6,13 +6,14 @@ import hashlib
 import random
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nestos.host.bootloader import grub
 from nestos.slots import install, verity
 from nestos.slots.disk import Payload
 from nestos.wire.deployment import Deployment, render
+from nestos.wire.origin import Origin
 
 OLD_ETC, PREVIOUS_ETC, EDITED_ETC = b"the running node's own files.", b"files of before.", b"edited after staging."
 DATA_BLOCKS = 5
@@ -20,11 +21,15 @@ DATA_BLOCKS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """A release, and everything by which it is recognised on a disk. ``etc``: the layers that may go with it."""
+    """A release, and everything by which it is recognised on a disk. ``etc``: the layers that may go with it.
+
+    ``pinned``: its record once it is pinned, as good as the one in ``files``.
+    """
 
     name: str
     image: bytes
     files: Mapping[str, bytes]
+    pinned: bytes
     etc: frozenset[bytes]
     payload: Payload
 
@@ -92,6 +97,7 @@ def version(name: str, folder: Path, *, etc: set[bytes]) -> Version:
             install.CONFIG: config.encode(),
             install.RECORD: render(deployment).encode(),
         },
+        pinned=render(replace(deployment, origin=Origin(pinned=True))).encode(),
         etc=frozenset(etc),
         payload=Payload(
             deployment=deployment,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from nestos.slots import bootstate, install
 from nestos.slots.bootstate import BootState, Slot, SlotState, SlotStatus
 from nestos.slots.disk import Disk
+from nestos.wire.origin import Origin
 from tests.unit.slots.crash_sweep import Scenario
 from tests.unit.slots.releases import EDITED_ETC, OLD_ETC, PREVIOUS_ETC, Releases
 
@@ -41,6 +42,7 @@ def updates(releases: Releases, booted: Slot) -> Iterator[Scenario]:
         "over the previous version": (status(SlotState.GOOD, 3), booted),
         "over a good slot with spent tries": (status(SlotState.GOOD, 0), booted),
         "over a staged version": (status(SlotState.TRYING, 2), passive),
+        "over a locked version": (status(SlotState.LOCKED), booted),
         "over a failed version": (status(SlotState.BAD), booted),
         "over an interrupted update": (status(SlotState.WRITING), booted),
         "over a requested rollback": (status(SlotState.GOOD, 3), passive),
@@ -77,6 +79,26 @@ def updates(releases: Releases, booted: Slot) -> Iterator[Scenario]:
     )
 
 
+def locked_updates(releases: Releases, booted: Slot) -> Iterator[Scenario]:
+    """An update that is written and does not boot: over a good version, a staged one, another locked one."""
+    passive = booted.other
+
+    def operate(disk: Disk) -> object:
+        return install.install(disk, releases.new.payload, booted=booted, is_locked=True, chunk_bytes=CHUNK_BYTES)
+
+    for name in ("over the previous version", "over a staged version", "over a locked version"):
+        begun = next(it for it in updates(releases, booted) if it.name.endswith(name))
+        yield replace(
+            begun,
+            name=f"locked {begun.name}",
+            operate=operate,
+            promised=lambda left, state: state.locked is passive and state.pointer is booted,
+            endings=begun.endings - {"new"},
+            done="old",
+            sick=frozenset(),
+        )
+
+
 def others(releases: Releases, booted: Slot) -> Iterator[Scenario]:
     """Everything else that writes. ``booted`` runs; the versions differ."""
     yield _rollback(releases, booted)
@@ -88,6 +110,12 @@ def others(releases: Releases, booted: Slot) -> Iterator[Scenario]:
     yield _judge_bad(releases, booted)
     yield _drop(releases, booted)
     yield _refresh(releases, booted)
+    yield _finalize(releases, booted)
+    yield _lock(releases, booted)
+    yield _drop_locked(releases, booted)
+    yield _judge_while_locked(releases, booted)
+    yield _pin(releases, booted, slot=booted)
+    yield _pin(releases, booted, slot=booted.other)
 
 
 def _rollback(releases: Releases, booted: Slot) -> Scenario:
@@ -205,4 +233,69 @@ def _refresh(releases: Releases, booted: Slot) -> Scenario:
         operate=lambda disk: install.refresh_etc(disk, booted=booted),
         promised=lambda left, state: left.etc[booted.other] == EDITED_ETC,
         done="new",
+    )
+
+
+def _finalize(releases: Releases, booted: Slot) -> Scenario:
+    """Days after it was locked: what was edited meanwhile goes along."""
+    other = booted.other
+    return replace(
+        _drop(releases, booted),
+        name=f"finalizing what {booted} locked",
+        state=state_of(booted, own=GOOD, other=status(SlotState.LOCKED), pointer=booted),
+        etc={booted: EDITED_ETC, other: OLD_ETC},
+        operate=lambda disk: install.finalize(disk, booted=booted),
+        promised=lambda left, state: (
+            state.pending is other and state.of(other) == status(SlotState.TRYING, 2) and left.etc[other] == EDITED_ETC
+        ),
+        done="new",
+    )
+
+
+def _lock(releases: Releases, booted: Slot) -> Scenario:
+    return replace(
+        _drop(releases, booted),
+        name=f"locking what {booted} staged",
+        operate=lambda disk: install.lock(disk.environment, booted=booted),
+        promised=lambda left, state: state.locked is booted.other and state.pointer is booted,
+    )
+
+
+def _drop_locked(releases: Releases, booted: Slot) -> Scenario:
+    return replace(
+        _drop(releases, booted),
+        name=f"giving up what {booted} locked",
+        state=state_of(booted, own=GOOD, other=status(SlotState.LOCKED), pointer=booted),
+        operate=lambda disk: install.rollback(disk.environment, booted=booted),
+        promised=lambda left, state: state.locked is None and state.of(booted.other).state is SlotState.EMPTY,
+        endings=ONLY_OLD,
+        sick=frozenset(),
+    )
+
+
+def _judge_while_locked(releases: Releases, booted: Slot) -> Scenario:
+    return replace(
+        _drop_locked(releases, booted),
+        name=f"boot-complete of {booted}, while a release is locked",
+        state=state_of(booted, own=status(SlotState.GOOD, 2), other=status(SlotState.LOCKED), pointer=booted),
+        operate=lambda disk: install.mark_good(disk.environment, booted=booted),
+        promised=lambda left, state: state.of(booted) == GOOD and state.locked is booted.other,
+    )
+
+
+def _pin(releases: Releases, booted: Slot, *, slot: Slot) -> Scenario:
+    """Only the record of a slot changes; of the running one, too."""
+    contents = {booted: releases.old, booted.other: releases.previous}
+    version = contents[slot]
+    pinned = replace(version.payload.deployment, origin=Origin(pinned=True))
+    return Scenario(
+        name=f"pinning {'the running slot' if slot is booted else 'the other slot'} {slot}",
+        booted=booted,
+        state=state_of(booted, own=GOOD, other=GOOD, pointer=booted),
+        contents=contents,
+        etc={booted: OLD_ETC, booted.other: PREVIOUS_ETC},
+        operate=lambda disk: install.rewrite_record(disk.boot, slot, pinned),
+        promised=lambda left, state: left.boot[f"{slot.boot_folder}/{install.RECORD}"] == version.pinned,
+        endings=ONLY_OLD,
+        done="old",
     )

@@ -120,6 +120,21 @@ class FileWrite:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FileReplacement:
+    """A file on the boot partition, exchanged by name in the journal: the running system sees the old or the new."""
+
+    path: str
+    data: bytes
+
+    def fates(self, chance: random.Random) -> list[Fate]:
+        return [LOST, KEPT]
+
+    def apply(self, medium: Medium, fate: Fate) -> None:
+        if fate == KEPT:
+            medium.boot[self.path] = self.data
+
+
+@dataclass(frozen=True, kw_only=True)
 class EtcContent:
     """The files of a newly made /etc layer: all of them, some of them, or only the empty folder."""
 
@@ -150,7 +165,7 @@ class EtcNames:
             self.change(medium.names)
 
 
-Change = SectorWrite | FileWrite | EtcContent | EtcNames
+Change = SectorWrite | FileWrite | FileReplacement | EtcContent | EtcNames
 
 
 class SimulatedDisk:
@@ -312,8 +327,11 @@ class _Boot:
     def write_file(self, path: str, source: BinaryIO) -> None:
         self._disk.write(FileWrite(path=path, data=source.read()), f"write {path}")
 
+    def replace_file(self, path: str, data: bytes) -> None:
+        self._disk.write(FileReplacement(path=path, data=data), f"replace {path}")
+
     def checkpoint(self) -> None:
-        self._disk.barrier("checkpoint boot", lambda it: isinstance(it, FileWrite))
+        self._disk.barrier("checkpoint boot", lambda it: isinstance(it, FileWrite | FileReplacement))
 
 
 class _Etc:

@@ -35,7 +35,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Releases:
 
 
 def every_scenario(made: Releases) -> list[Scenario]:
-    return [it for booted in Slot for it in (*scenarios.updates(made, booted), *scenarios.others(made, booted))]
+    kinds = (scenarios.updates, scenarios.locked_updates, scenarios.others)
+    return [it for booted in Slot for kind in kinds for it in kind(made, booted)]
 
 
 def test_a_power_cut_at_any_operation_leaves_a_node_that_boots_and_keeps_its_invariants(made: Releases) -> None:
@@ -59,7 +60,8 @@ def test_removing_any_one_barrier_makes_the_sweep_fail(made: Releases) -> None:
                 sweep = Sweep(releases=made, without_barrier=number, random_disks=0, enough=1)
                 idle[key] = not sweep.run(scenario).violations
     assert [key for key, is_idle in idle.items() if is_idle] == []
-    assert len(idle) == 2 * (6 + 2 + 8)  # per slot: an update, the refresh of /etc, eight changes of state alone
+    # Per slot: an update, a locked one, the refresh of /etc, finalizing, eleven changes of state, two of a record.
+    assert len(idle) == 2 * (6 + 6 + 2 + 3 + 11 + 2)
 
 
 def moved(name: str, *, to: int) -> tuple[Step, ...]:
