@@ -31,7 +31,7 @@ _COMMAND_LINE = Path("/proc/cmdline")
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "node_status": ("status", "history"),
-    "node_update": ("upgrade", "update", "deploy", "rollback", "pin", "unpin", "cleanup", "cancel", "reload"),
+    "node_update": ("upgrade", "update", "deploy", "rebase", "rollback", "pin", "unpin", "cleanup", "cancel", "reload"),
     "node_packages": ("install", "uninstall", "override", "reset", "search", "refresh-md", "db"),
     "node_kernel": ("kargs", "initramfs", "initramfs-etc"),
     "node_finalize": ("finalize-deployment",),

@@ -20,7 +20,7 @@ from nestos.cli.node_answers import (
     unchanged,
 )
 from nestos.cli.node_packages import add_permission, permission_of, sorted_out
-from nestos.deploy import finalize
+from nestos.deploy import finalize, refspec, store
 from nestos.deploy.change import Change, slot_of
 from nestos.deploy.layers import backend_of
 from nestos.deploy.node import Node
@@ -33,6 +33,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Adds the sub-commands."""
     _add_upgrade(subparsers)
     _add_deploy(subparsers)
+    _add_rebase(subparsers)
     _add_rollback(subparsers)
     _add_pins(subparsers)
     _add_cleanup(subparsers)
@@ -68,6 +69,26 @@ def _add_deploy(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("--disallow-downgrade", action="store_true", help="refuse one that is older than what runs")
     _add_taking_options(parser)
     parser.set_defaults(act=_deploy)
+
+
+def _add_rebase(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = command(
+        subparsers,
+        "rebase",
+        help="follow another branch, beginning with its newest release",
+        examples="  nestos rebase testing                     the same branch but for its last part\n"
+        "  nestos rebase nestos/x86_64/testing --reboot\n  nestos rebase nestos:nestos/x86_64/testing 14.20261201.0",
+    )
+    parser.add_argument("refspec", nargs="?", default="", metavar="BRANCH", help="BRANCH, REMOTE:BRANCH or a stream")
+    parser.add_argument("revision", nargs="?", default="", metavar="REVISION", help="a version or commit of it")
+    parser.add_argument("--branch", "-b", default="", metavar="BRANCH", help="the same as an option")
+    parser.add_argument("--remote", "-m", default="", metavar="REMOTE", help="the node's one source")
+    parser.add_argument("--disallow-downgrade", action="store_true", help="refuse a release older than what runs")
+    parser.add_argument("--download-only", action="store_true", help="fetch it and stage nothing")
+    for word in ("--skip-purge", "--experimental"):
+        parser.add_argument(word, action="store_true", help=argparse.SUPPRESS)
+    _add_taking_options(parser)
+    parser.set_defaults(act=_rebase)
 
 
 def _add_taking_options(parser: argparse.ArgumentParser) -> None:
@@ -128,9 +149,7 @@ def _upgrade(node: Node, options: argparse.Namespace) -> int:
         if only_look:
             return _tell(offer, options)
         if options.download_only and offer.need is not None:
-            upgrade.download(offer)
-            print(f"{offer.release.version} is downloaded; nestos upgrade takes it")
-            return 0
+            return _download(upgrade, offer, then="upgrade")
         return _take(node, upgrade, offer, options)
 
 
@@ -147,9 +166,39 @@ def _deploy(node: Node, options: argparse.Namespace) -> int:
             return unchanged(options, f"{options.version} is in slot {slot}, which boots next already")
         if slot is not None:
             return _go_back(node, upgrade, options)
-        allowed = Options(allow_denied=options.allow_denied, allow_downgrade=not options.disallow_downgrade)
+        allowed = _allowed(options)
         offer = upgrade.examine(version=options.version, options=allowed)
         return _take(node, upgrade, offer, options)
+
+
+def _rebase(node: Node, options: argparse.Namespace) -> int:
+    upgrade = Upgrade(node, progress=Progress())
+    with upgrade.lock("rebase"):
+        ref = refspec.branch(
+            options.refspec,
+            branch=options.branch,
+            remote=options.remote,
+            current=upgrade.followed(),
+            own_remote=store.REMOTE,
+        )
+        allowed = _allowed(options)
+        version = options.revision.rpartition("=")[2]
+        offer = upgrade.examine(version=version, ref=ref, options=allowed)
+        if options.download_only and offer.need is not None:
+            return _download(upgrade, offer, then=f"rebase {ref}")
+        return _take(node, upgrade, offer, options)
+
+
+def _download(upgrade: Upgrade, offer: Offer, *, then: str) -> int:
+    upgrade.download(offer)
+    print(f"{offer.release.version} is downloaded; nestos {then} takes it")
+    return 0
+
+
+def _allowed(options: argparse.Namespace) -> Options:
+    """Of a command that names what it wants: older is fine unless it says otherwise."""
+    forbidden = bool(options.disallow_downgrade)
+    return Options(allow_denied=options.allow_denied, allow_downgrade=not forbidden, forbid_downgrade=forbidden)
 
 
 def _take(node: Node, upgrade: Upgrade, offer: Offer, options: argparse.Namespace) -> int:

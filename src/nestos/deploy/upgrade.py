@@ -31,9 +31,13 @@ from nestos.wire.origin import Origin
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What an operator allowed in this very command."""
+    """What an operator allowed in this very command.
+
+    A version asked for by name may be older than what runs, unless ``forbid_downgrade``.
+    """
 
     allow_downgrade: bool = False
+    forbid_downgrade: bool = False
     allow_denied: bool = False
 
 
@@ -66,23 +70,32 @@ class Upgrade:
 
     # What is there
 
-    def examine(self, *, version: str = "", options: Options) -> Offer:
+    def followed(self) -> str:
+        """The branch that this node follows."""
+        view = self._node.look()
+        return self._node.settings.update_ref or view.follows.ref
+
+    def examine(self, *, version: str = "", ref: str = "", options: Options) -> Offer:
         """The newest release, or the one with ``version``, and what it is to this node. Fetches signed commits only.
 
-        Raises ``StateError`` for a downgrade or a release that failed here unless ``options`` allow it,
-        ``VerificationError`` for a bad signature, ``NetworkError`` where the server cannot be reached.
+        ``ref``: another branch than the followed one, which is followed once its release runs. Raises ``StateError`` for
+        a downgrade or a release that failed here unless ``options`` allow it, ``VerificationError`` for a bad
+        signature, ``NetworkError`` where the server cannot be reached.
         """
         view = self._node.look()
-        store = self._store(view)
+        self._require_free_choice(ref)
+        store = self._store(view, ref=ref)
         with self._progress.stage(f"asking {store.url} for {version or 'the newest version'} of {store.ref}"):
             store.open()
             offered = _offered(store, version)
         verdict = release.judge(
             offered,
             self._situation(view),
-            allow_downgrade=options.allow_downgrade or bool(version),
+            allow_downgrade=options.allow_downgrade or (bool(version) and not options.forbid_downgrade),
             allow_denied=options.allow_denied,
         )
+        if ref and ref != view.follows.ref:
+            verdict = Verdict.UPDATE  # also where the commit is the same: only a slot written anew follows the branch
         need = None
         if verdict is Verdict.UPDATE:
             need = store.need(offered, seeded=store.needs_seed(view.require_running().commit))
@@ -119,7 +132,7 @@ class Upgrade:
         once it is finalized.
         """
         offered, view = offer.release, offer.view
-        store = self._store(view)
+        store = self._store(view, ref=offered.ref)
         passive = self._passive()
         passive.require_writable(view)
         if offer.need is None:
@@ -147,7 +160,7 @@ class Upgrade:
         offered, view = offer.release, offer.view
         if offer.need is None:
             raise StateError(f"{offered.version} is already here")
-        store = self._store(view)
+        store = self._store(view, ref=offered.ref)
         store.require_room(offer.need)
         passive = self._passive()
         passive.clean_staging()
@@ -205,9 +218,18 @@ class Upgrade:
             denied=self._node.records.denied(),
         )
 
-    def _store(self, view: View) -> Store:
+    def _require_free_choice(self, ref: str) -> None:
+        fixed = self._node.settings.update_ref
+        if ref and fixed and ref != fixed:
+            raise StateError(
+                f"the configuration has this node follow {fixed}, so the next upgrade would leave {ref} again",
+                hint="set ref under [update] in /etc/nestos/nestos.conf.d to the new branch, or remove it there",
+                kind="fixed",
+            )
+
+    def _store(self, view: View, *, ref: str = "") -> Store:
         settings = self._node.settings
-        ref = settings.update_ref or view.follows.ref
+        ref = ref or settings.update_ref or view.follows.ref
         return Store(self._node, url=settings.update_url, ref=ref, progress=self._progress)
 
     def _passive(self) -> PassiveSlot:

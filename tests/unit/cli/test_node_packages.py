@@ -184,3 +184,29 @@ def test_a_cleanup_says_what(bench: Bench) -> None:
 
 def test_there_is_nothing_to_cancel_without_a_transaction(bench: Bench) -> None:
     assert bench("cancel")[1] == "no transaction runs\n"
+
+
+def test_a_downgrade_is_refused_where_that_was_said(bench: Bench) -> None:
+    bench.machine.put(Slot.A, made("3", day=3).deployment)
+    commit = bench.new.deployment.commit
+    assert bench.compatible("deploy", f"revision={commit}", "--disallow-downgrade")[0] == 1
+    assert bench.compatible("deploy", f"revision={commit}")[0] == 0
+
+
+def test_a_rebase_follows_another_branch(bench: Bench) -> None:
+    other = made("3", day=3)
+    bench.server.publish(other)
+    bench.server.branches = {"nestos/x86_64/next": other.deployment.commit}
+    assert "3 is in slot b and boots next" in bench.compatible("rebase", "nestos:nestos/x86_64/next")[1]
+    staged = json.loads(bench.compatible("status", "--json")[1])["deployments"][0]
+    assert (staged["origin"], staged["base-commit-meta"]["fedora-coreos.stream"]) == (
+        "nestos:nestos/x86_64/next",
+        "next",
+    )
+    assert json.loads(bench("status", "--json")[1])["update"]["ref"] == "nestos/x86_64/next"
+
+
+def test_a_rebase_onto_an_image_says_what_is_supported(bench: Bench) -> None:
+    status, _, error = bench.compatible("rebase", "ostree-unverified-image:docker://quay.io/example/os:stable")
+    assert (status, "BRANCH" in error) == (2, True)
+    assert bench.machine.block.writes == 0

@@ -212,12 +212,13 @@ def made(version: str, *, day: int, parent: str = "", metadata: Mapping[str, str
 class FakeServer:
     """A runner that plays ``ostree`` against a server with ``releases``, mkfs.erofs and veritysetup.
 
-    ``answers``: words of a command, and what it then does instead. ``damaged``: an object in the node's repository is,
-    until fsck finds it. ``etc``: files of every release's /usr/etc.
+    ``branches``: the heads of others than ``head``'s. ``answers``: words of a command, and what it then does instead.
+    ``damaged``: an object in the node's repository is, until fsck finds it. ``etc``: files of every release's /usr/etc.
     """
 
     releases: dict[str, Made] = field(default_factory=dict)
     head: str = ""
+    branches: dict[str, str] = field(default_factory=dict)
     damaged: bool = False
     etc: dict[str, str] = field(default_factory=dict)
     lines: list[list[str]] = field(default_factory=list)
@@ -264,7 +265,7 @@ class FakeServer:
                 folder.mkdir(parents=True, exist_ok=True)
                 (folder / "config").touch()
             case "rev-parse":
-                return f"{self.head}\n"
+                return f"{self.branches.get(rest[-1].rpartition(':')[2], self.head)}\n"
             case "commit":
                 return "5eed" * 16 + "\n"
             case "log":

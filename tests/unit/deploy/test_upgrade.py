@@ -15,8 +15,9 @@ from nestos.deploy.node import Node
 from nestos.deploy.records import Denial, Event
 from nestos.deploy.release import Verdict
 from nestos.deploy.upgrade import Offer, Options, Upgrade
+from nestos.slots import install
 from nestos.slots.bootstate import BootState, Slot, SlotState, SlotStatus
-from tests.unit.deploy.fakes import GOOD, FakeMachine, FakeServer, Made, made, node, running_a
+from tests.unit.deploy.fakes import GOOD, REF, FakeMachine, FakeServer, Made, made, node, running_a
 from tests.unit.ostree import recorded
 
 NOTHING_ALLOWED = Options()
@@ -358,6 +359,49 @@ def test_progress_is_told(world: World) -> None:
     world.upgrade.take(world.examine())
     for word in ("fetching 3 objects", "building the slot image", "read back"):
         assert word in world.said.getvalue()
+
+
+# Another branch
+
+NEXT = "nestos/x86_64/next"
+
+
+def test_another_branch_is_followed_from_its_newest_release_on(world: World) -> None:
+    other = made("3", day=3)
+    world.server.publish(other)
+    world.server.branches = {REF: world.new.deployment.commit, NEXT: other.deployment.commit}
+    offer = world.upgrade.examine(ref=NEXT, options=NOTHING_ALLOWED)
+    assert (offer.release.version, offer.release.ref) == ("3", NEXT)
+    world.upgrade.take(offer)
+    assert world.server.ran("ostree", "pull", f"{NEXT}@{other.deployment.commit}")
+    staged = install.read_deployment(world.machine.boot, Slot.B)
+    assert staged is not None
+    assert staged.ref == NEXT
+    assert world.upgrade.followed() == NEXT
+    world.machine.reboot()
+    install.mark_good(world.machine.block, booted=Slot.B)
+    assert world.upgrade.examine(options=NOTHING_ALLOWED).release.ref == NEXT
+
+
+def test_the_same_commit_on_another_branch_is_written_anew_to_follow_it(world: World) -> None:
+    world.server.branches = {NEXT: world.old.deployment.commit}
+    offer = world.upgrade.examine(ref=NEXT, options=NOTHING_ALLOWED)
+    assert offer.verdict is Verdict.UPDATE
+    assert world.upgrade.take(offer).version == "1"
+    assert world.upgrade.followed() == NEXT
+
+
+def test_a_branch_that_the_configuration_would_leave_again_is_refused(world: World) -> None:
+    fixed = replace(world.node, settings=Settings(update_url="http://updates.example", update_ref=REF))
+    upgrade = Upgrade(fixed, progress=Progress(world.said))
+    with pytest.raises(StateError, match="has this node follow"):
+        upgrade.examine(ref=NEXT, options=NOTHING_ALLOWED)
+
+
+def test_an_older_version_by_name_is_refused_where_that_was_said(world: World) -> None:
+    world.machine.put(Slot.A, made("3", day=3).deployment)
+    with pytest.raises(StateError, match="went back in time"):
+        world.examine(version="2", options=Options(forbid_downgrade=True))
 
 
 # Going back

@@ -6,6 +6,7 @@ thousands make the long run.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import random
@@ -99,6 +100,17 @@ def test_a_wrong_order_of_steps_makes_the_sweep_fail(steps: tuple[Step, ...], ma
     scenario = next(scenarios.updates(made, Slot.A))
     broken = replace(scenario, operate=updating_in(steps, made, booted=Slot.A))
     assert Sweep(releases=made, random_disks=0, enough=1).run(broken).violations != []
+
+
+def test_writing_over_a_record_makes_the_sweep_fail(made: Releases) -> None:
+    scenario = next(it for it in scenarios.others(made, Slot.A) if it.name == "pinning the running slot a")
+
+    def over(disk: Disk) -> None:
+        disk.boot.write_file(f"{Slot.A.boot_folder}/{install.RECORD}", io.BytesIO(made.old.pinned))
+        disk.boot.checkpoint()
+
+    assert Sweep(releases=made, random_disks=0).run(scenario).violations == []
+    assert Sweep(releases=made, random_disks=0, enough=1).run(replace(scenario, operate=over)).violations != []
 
 
 class FlippingDisk(SimulatedDisk):
