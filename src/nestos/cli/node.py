@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "node_packages": ("install", "uninstall", "override", "reset", "search", "refresh-md", "db"),
     "node_kernel": ("kargs", "initramfs", "initramfs-etc"),
     "node_finalize": ("finalize-deployment",),
+    "node_live": ("apply-live", "usroverlay"),
     "node_boot": ("boot",),
     "node_agent": ("agent",),
 }

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nestos.base.errors import InputError, StateError
 from nestos.base.log import Progress
+from nestos.cli import node_live
 from nestos.cli.node_answers import add_ending, command, is_locked, staged, tell_layers, unchanged
 from nestos.deploy import compare, package_urls
 from nestos.deploy.change import Change, Goal
@@ -43,7 +44,8 @@ def _add_install(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     parser.add_argument("packages", nargs="+", metavar="PACKAGE", help="a name, a package file, or its address")
     parser.add_argument("--uninstall", action="append", default=[], metavar="PACKAGE", help="take this one out as well")
     parser.add_argument("--idempotent", action="store_true", help="a package that is asked for already is no error")
-    parser.add_argument("--allow-inactive", "-A", action="store_true", help="also what the release has already")
+    parser.add_argument("--allow-inactive", action="store_true", help="also what the release has already")
+    parser.add_argument("--apply-live", "-A", action="store_true", help="and have it at once, where that can be")
     parser.add_argument("--download-only", action="store_true", help="fetch the packages and stage nothing")
     add_permission(parser)
     add_ending(parser)
@@ -61,7 +63,7 @@ def _add_uninstall(subparsers: argparse._SubParsersAction[argparse.ArgumentParse
     parser.add_argument("--install", action="append", default=[], metavar="PACKAGE", help="lay this one as well")
     parser.add_argument("--all", action="store_true", help="every layered package")
     parser.add_argument("--idempotent", action="store_true", help="a package that is not layered is no error")
-    parser.add_argument("--allow-inactive", "-A", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--allow-inactive", action="store_true", help=argparse.SUPPRESS)
     add_permission(parser)
     add_ending(parser)
     parser.set_defaults(act=_uninstall)
@@ -259,12 +261,19 @@ def _carry_out(
             if plan.layers == Layers():
                 print("the release as it is")
             return 0
-        try:
-            return staged(node, change.take(goal), options)
-        except StateError as error:
-            if error.kind != "unchanged":
-                raise
-            return unchanged(options, str(error))
+        status = _take(node, change, goal, options)
+        if getattr(options, "apply_live", False):
+            status = min(status, node_live.apply(node, options))
+        return status
+
+
+def _take(node: Node, change: Change, goal: Goal, options: argparse.Namespace) -> int:
+    try:
+        return staged(node, change.take(goal), options)
+    except StateError as error:
+        if error.kind != "unchanged":
+            raise
+        return unchanged(options, str(error))
 
 
 def _search(node: Node, options: argparse.Namespace) -> int:

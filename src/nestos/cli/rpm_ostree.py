@@ -2,7 +2,7 @@
 
 The same commands under the same names, with rpm-ostree's answers where programs read them: ``status`` and its JSON,
 the exit status 77 only where it is asked for, ``deploy`` of a revision. What it has and a node has not (a daemon,
-containers as a base, live changes) is not there.
+containers as a base) is not there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NoReturn, Unpack
 
 from nestos.base.errors import InputError
 from nestos.base.paths import Root
-from nestos.cli import node, node_finalize, node_kernel, node_packages, node_update
+from nestos.cli import node, node_finalize, node_kernel, node_live, node_packages, node_update
 from nestos.cli.node import Given
 from nestos.cli.node_answers import RPM_OSTREE, command
 from nestos.cli.node_status import history
@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     node_packages.register(subparsers)
     node_kernel.register(subparsers)
     node_finalize.register(subparsers)
+    node_live.register(subparsers)
     experimental = command(subparsers, "ex", help="experimental: history", examples="  rpm-ostree ex history")
     kinds = experimental.add_subparsers(dest="kind", required=True, metavar="KIND")
     past = kinds.add_parser("history", help="what happened to the slots")

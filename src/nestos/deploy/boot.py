@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from nestos.base.errors import NestosError, StateError, VerificationError
-from nestos.deploy import health
+from nestos.deploy import health, live_state
 from nestos.deploy.node import Node, View
 from nestos.deploy.records import BootFailure, Cause, Denial, Event, Running
 from nestos.deploy.transaction import exclusive
@@ -92,6 +92,8 @@ def mark_good(node: Node) -> Outcome:
         records.clear_boot_failures()
         if state is not None and state.pending is None and state.locked is None:
             shutil.rmtree(node.staged_defaults, ignore_errors=True)
+        if live_state.live(node) is None:
+            live_state.forget(node)
         commit = running.commit if running else ""
         records.pardon(commit)
         records.begin_running(Running(slot=str(node.booted), commit=commit, boot_id=node.boot_id))

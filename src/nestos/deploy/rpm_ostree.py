@@ -26,7 +26,7 @@ def document(status: Status, *, booted_only: bool = False) -> dict[str, Any]:
         key=lambda view: (not view.is_staged, not view.is_next, not view.is_booted),
     )
     deployments = [
-        _deployment(view, view.deployment, index=index)
+        _deployment(view, view.deployment, index=index) | (_unlocked(status) if view.is_booted else {})
         for index, view in enumerate(views)
         if view.deployment is not None and (view.is_booted or not booted_only)
     ]
@@ -92,6 +92,11 @@ def _deployment(view: SlotView, held: Deployment, *, index: int) -> dict[str, An
     return found
 
 
+def _unlocked(status: Status) -> dict[str, Any]:
+    replaced = {"live-replaced": status.live.commit} if status.live else {}
+    return {"unlocked": status.usr, **replaced}
+
+
 def _base_meta(held: Deployment) -> dict[str, Any]:
     """What zincati asks of a commit: the stream is the branch's last word, the architecture stands before it."""
     parts = held.ref.split("/")
@@ -146,6 +151,8 @@ def _rows(found: Mapping[str, Any], *, verbose: bool) -> list[tuple[str, str]]:
         ("Initramfs", "regenerate" if found["regenerate-initramfs"] else ""),
         ("InitramfsEtc", " ".join(found["initramfs-etc"])),
         ("Pinned", "yes" if found["pinned"] else ""),
+        ("LiveCommit", found.get("live-replaced", "")),
+        ("Unlocked", found["unlocked"] if found["unlocked"] != "none" else ""),
     ]
 
 

@@ -15,6 +15,9 @@ The JSON is an interface: ``schema`` is 1, keys are only ever added within it. I
   ``reason``, ``time``.
 - ``transaction``: who changes the node right now (``command``, ``pid``, ``since``), else null.
 - ``update``: ``url`` and ``ref`` followed.
+- ``usr``: ``none``, or ``transient`` (``apply-live``) or ``development`` (``usroverlay``) where the running /usr is not
+  the slot's.
+- ``live``: the packages that came into it without a restart, with their versions.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nestos.deploy import live_state
+from nestos.deploy.live_state import Live
 from nestos.deploy.node import Node, View
 from nestos.deploy.records import BootFailure, Denial, Record
 from nestos.deploy.transaction import Holder, holder
@@ -71,6 +76,8 @@ class Status:
     ref: str
     history: tuple[Record, ...]
     problem: str = ""
+    usr: str = "none"
+    live: Live | None = None
 
 
 def collect(node: Node) -> Status:
@@ -92,6 +99,8 @@ def collect(node: Node) -> Status:
         ref=node.settings.update_ref or (view.follows.ref if view.running else ""),
         history=tuple(records.history()),
         problem=view.problem,
+        usr=live_state.unlocked(node),
+        live=live_state.live(node),
     )
 
 
@@ -128,6 +137,8 @@ def document(status: Status) -> dict[str, Any]:
         "failures": [asdict(failure) for failure in status.failures],
         "transaction": asdict(status.transaction) if status.transaction else None,
         "update": {"url": status.url, "ref": status.ref},
+        "usr": status.usr,
+        "live": dict(status.live.packages) if status.live else {},
     }
 
 
@@ -158,6 +169,8 @@ def text(status: Status, *, verbose: bool = False) -> str:
         lines.append(f"Problem: {status.problem}")
     source = f"{status.ref} from {status.url}" if status.url else "no repository (set [update] url)"
     lines.append(f"Updates: {source}")
+    if status.usr != "none":
+        lines.append(f"Until the restart: {_until_the_restart(status)}")
     lines.append("Slots:")
     for slot in (status.booted, status.booted.other):
         lines += _slot_lines(status.slots[slot], verbose=verbose)
@@ -170,6 +183,12 @@ def text(status: Status, *, verbose: bool = False) -> str:
         lines.append("History:")
         lines += [f"  {history_line(record)}" for record in status.history[-20:]]
     return "\n".join(lines)
+
+
+def _until_the_restart(status: Status) -> str:
+    packages = status.live.packages if status.live else {}
+    named = [", ".join(f"{name} {version}" for name, version in sorted(packages.items()))] if packages else []
+    return "; ".join(["/usr is writable"] * (status.usr == "development") + named) or "/usr has files of what is staged"
 
 
 def _doing(status: Status) -> str:

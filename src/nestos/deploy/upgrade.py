@@ -78,7 +78,7 @@ class Upgrade:
     def examine(self, *, version: str = "", ref: str = "", options: Options) -> Offer:
         """The newest release, or the one with ``version``, and what it is to this node. Fetches signed commits only.
 
-        ``ref``: another branch than the followed one, which is followed once its release runs. Raises ``StateError`` for
+        ``ref``: another branch than the followed one, followed once its release runs. Raises ``StateError`` for
         a downgrade or a release that failed here unless ``options`` allow it, ``VerificationError`` for a bad
         signature, ``NetworkError`` where the server cannot be reached.
         """

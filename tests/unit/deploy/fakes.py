@@ -213,7 +213,8 @@ class FakeServer:
     """A runner that plays ``ostree`` against a server with ``releases``, mkfs.erofs and veritysetup.
 
     ``branches``: the heads of others than ``head``'s. ``answers``: words of a command, and what it then does instead.
-    ``damaged``: an object in the node's repository is, until fsck finds it. ``etc``: files of every release's /usr/etc.
+    ``damaged``: an object in the node's repository is, until fsck finds it. ``etc``: files of every release's /usr/etc,
+    ``files``: others, by their paths in the tree.
     """
 
     releases: dict[str, Made] = field(default_factory=dict)
@@ -221,6 +222,7 @@ class FakeServer:
     branches: dict[str, str] = field(default_factory=dict)
     damaged: bool = False
     etc: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     lines: list[list[str]] = field(default_factory=list)
     answers: list[tuple[tuple[str, ...], Completed]] = field(default_factory=list)
 
@@ -309,6 +311,9 @@ class FakeServer:
         (tree / "usr/etc").mkdir()
         for name, text in self.etc.items():
             (tree / "usr/etc" / name).write_text(text)
+        for name, text in self.files.items():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (tree / name).write_text(text)
         (tree / "version").write_text(release.deployment.commit)
         (tree / "damaged").write_text("x" * self.damaged)
 
