@@ -133,7 +133,10 @@ def _add_db(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     diff = kinds.add_parser("diff", help="how the packages of two differ", description="slots, versions or commits")
     diff.add_argument("revisions", nargs="*", metavar="REVISION", help="a slot or a commit; default: booted, next")
-    diff.add_argument("--format", choices=("block", "diff", "json"), default="block")
+    diff.add_argument("--format", "-F", choices=("block", "diff", "json"), default="block")
+    diff.add_argument("--base", action="store_true", help="of the releases alone, without what is layered")
+    diff.add_argument("--changelogs", "-c", action="store_true", help=argparse.SUPPRESS)
+    diff.add_argument("--advisories", "-a", action="store_true", help=argparse.SUPPRESS)
     diff.set_defaults(act=_db_diff)
     listing = kinds.add_parser("list", help="packages and versions", description="of a slot or commit")
     listing.add_argument("revision", nargs="?", default="", metavar="REVISION")
@@ -297,14 +300,44 @@ def _refresh(node: Node, options: argparse.Namespace) -> int:
 
 
 def _db_diff(node: Node, options: argparse.Namespace) -> int:
-    given = [*options.revisions, "", ""]
-    old, new = (given[0], given[1]) if len(options.revisions) == 2 else ("", given[0])
-    differ = compare.difference(compare.packages(node, old or "booted"), compare.packages(node, new or "next"))
-    if options.format == "json":
+    _require_known(options)
+    match options.revisions:
+        case []:
+            old, new = compare.usual(node)
+        case [new]:
+            old = "booted"
+        case [old, new]:
+            pass
+        case _:
+            raise InputError("two can be compared, not more")
+    differ = compare.difference(*(compare.packages(node, word, base=options.base) for word in (old, new)))
+    commits = [compare.checksum_of(node, word, base=options.base) for word in (old, new)]
+    if options.format == "json" and options.front.is_compatible:
+        print(json.dumps(compare.compatible_document(differ, old=commits[0], new=commits[1]), indent=2))
+    elif options.format == "json":
         print(json.dumps(compare.document(differ), indent=2))
     else:
+        if options.front.is_compatible:
+            for words, word, commit in zip(("from:", "to:  "), (old, new), commits, strict=True):
+                print(f"ostree diff commit {words} {word if word == commit else f'{word} ({commit})'}")
         print("\n".join(compare.lines(differ, is_block=options.format == "block")) or "the packages are the same")
     return 0
+
+
+def _require_known(options: argparse.Namespace) -> None:
+    """Refuses to leave out what was asked for: neither is on a node, or in an index of packages."""
+    if options.changelogs:
+        raise InputError(
+            "a release carries no documentation, and Debian's changelogs are files in it",
+            hint="of a layered package: /usr/share/doc/NAME; of others: apt changelog NAME, on another machine",
+            kind="unsupported",
+        )
+    if options.advisories:
+        raise InputError(
+            "the indexes of Debian's packages name no advisories",
+            hint="look a package and its versions up in Debian's security tracker",
+            kind="unsupported",
+        )
 
 
 def _db_list(node: Node, options: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from nestos.base.errors import InputError, NestosError, StateError
 from nestos.deploy.node import Node
 from nestos.ostree.repository import Repository
-from nestos.slots.bootstate import Slot
+from nestos.slots.bootstate import Slot, SlotState
 from nestos.wire.deployment import Deployment
 from nestos.wire.version import sort_key
 
@@ -29,12 +29,24 @@ class Difference:
     downgraded: Mapping[str, tuple[str, str]]
 
 
-def packages(node: Node, revision: str) -> dict[str, str]:
+def usual(node: Node) -> tuple[str, str]:
+    """What is compared where nothing is named, as rpm-ostree's: what runs with what is staged, else what could be
+    rolled back to with what runs."""
+    view = node.look()
+    other = view.deployments[node.booted.other]
+    is_good = view.state is not None and view.state.of(node.booted.other).state is SlotState.GOOD
+    if view.follows == view.running and other is not None and is_good:
+        return str(node.booted.other), "booted"
+    return "booted", "next"
+
+
+def packages(node: Node, revision: str, *, base: bool = False) -> dict[str, str]:
     """Name and version of the packages of a slot (a, b, booted, next), of a version in a slot, or of a commit.
 
-    Raises ``StateError`` where the commit of a slot is not in the node's repository, ``InputError`` for another word.
+    ``base``: of the release in the slot, without what is layered on it. Raises ``StateError`` where the commit of a
+    slot is not in the node's repository, ``InputError`` for another word.
     """
-    checksum = _checksum(node, revision)
+    checksum = checksum_of(node, revision, base=base)
     try:
         told = Repository(node.folder / "repo", runner=node.runner).metadata(checksum)["nestos.packages"]
         found = json.loads(told)
@@ -46,7 +58,8 @@ def packages(node: Node, revision: str) -> dict[str, str]:
     return {str(name): str(version) for name, version in found.items()}
 
 
-def _checksum(node: Node, revision: str) -> str:
+def checksum_of(node: Node, revision: str, *, base: bool = False) -> str:
+    """The commit that ``revision`` names. Raises as ``packages``."""
     if _HEX.fullmatch(revision):
         return revision
     view = node.look()
@@ -61,7 +74,7 @@ def _checksum(node: Node, revision: str) -> str:
         held = next((item for item in view.deployments.values() if item and item.version == revision), None)
     if held is None:
         raise InputError(f'"{revision}" is neither a slot with a release, nor a version in one, nor a commit')
-    return held.checksum
+    return held.commit if base else held.checksum
 
 
 def difference(old: Mapping[str, str], new: Mapping[str, str]) -> Difference:
@@ -81,19 +94,21 @@ def difference(old: Mapping[str, str], new: Mapping[str, str]) -> Difference:
 
 
 def lines(differ: Difference, *, is_block: bool) -> list[str]:
-    """For people: by kind, or (``diff``) one sign a line."""
-    changes = sorted([*differ.upgraded.items(), *differ.downgraded.items()])
+    """In rpm-ostree's order: by kind, or (``diff``) by name, one sign a line; without the architectures, which a commit
+    does not tell."""
     if not is_block:
-        found = [f"!{name}-{old}\n={name}-{new}" for name, (old, new) in changes]
-        found += [f"-{name}-{version}" for name, version in sorted(differ.removed.items())]
-        return found + [f"+{name}-{version}" for name, version in sorted(differ.added.items())]
+        signs = [(name, [f"-{name}-{version}"]) for name, version in differ.removed.items()]
+        signs += [(name, [f"+{name}-{version}"]) for name, version in differ.added.items()]
+        for name, (old, new) in (*differ.upgraded.items(), *differ.downgraded.items()):
+            signs.append((name, [f"!{name}-{old}", f"={name}-{new}"]))
+        return [line for _, block in sorted(signs) for line in block]
     found = []
     for title, pairs in (("Upgraded", differ.upgraded), ("Downgraded", differ.downgraded)):
         if pairs:
             found += [f"{title}:", *(f"  {name} {old} -> {new}" for name, (old, new) in sorted(pairs.items()))]
     for title, versions in (("Removed", differ.removed), ("Added", differ.added)):
         if versions:
-            found += [f"{title}:", *(f"  {name} {version}" for name, version in sorted(versions.items()))]
+            found += [f"{title}:", *(f"  {name}-{version}" for name, version in sorted(versions.items()))]
     return found
 
 
@@ -105,6 +120,21 @@ def document(differ: Difference) -> dict[str, Any]:
         "removed": dict(differ.removed),
         **{kind: {name: list(pair) for name, pair in pairs.items()} for kind, pairs in changed},
     }
+
+
+def compatible_document(differ: Difference, *, old: str, new: str) -> dict[str, Any]:
+    """The JSON form of ``rpm-ostree db diff`` between two commits; architectures are empty, there are no advisories.
+
+    The kinds are rpm-ostree's numbers: 0 added, 1 removed, 2 upgraded, 3 downgraded.
+    """
+    found: list[tuple[str, int, dict[str, list[str]]]] = []
+    for kind, versions, side in ((0, differ.added, "NewPackage"), (1, differ.removed, "PreviousPackage")):
+        found += [(name, kind, {side: [name, version, ""]}) for name, version in versions.items()]
+    for kind, pairs in ((2, differ.upgraded), (3, differ.downgraded)):
+        for name, (before, after) in pairs.items():
+            found.append((name, kind, {"PreviousPackage": [name, before, ""], "NewPackage": [name, after, ""]}))
+    changes = [list(item) for item in sorted(found, key=lambda item: item[0])]
+    return {"ostree-commit-from": old, "ostree-commit-to": new, "pkgdiff": changes, "advisories": []}
 
 
 def digest(held: Mapping[str, str]) -> str:

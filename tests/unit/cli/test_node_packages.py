@@ -210,3 +210,23 @@ def test_a_rebase_onto_an_image_says_what_is_supported(bench: Bench) -> None:
     status, _, error = bench.compatible("rebase", "ostree-unverified-image:docker://quay.io/example/os:stable")
     assert (status, "BRANCH" in error) == (2, True)
     assert bench.machine.block.writes == 0
+
+
+def test_a_difference_is_told_in_rpm_ostrees_form_to_its_programs(bench: Bench) -> None:
+    bench("upgrade")
+    old, new = bench.old.deployment.commit, bench.new.deployment.commit
+    said = bench.compatible("db", "diff")[1]
+    assert said.splitlines()[:2] == [
+        f"ostree diff commit from: booted ({old})",
+        f"ostree diff commit to:   next ({new})",
+    ]
+    assert json.loads(bench.compatible("db", "diff", "--format=json", "a", "b")[1])["ostree-commit-to"] == new
+    assert json.loads(bench("db", "diff", "--format=json")[1])["added"] == {}
+    assert bench("db", "diff", "a", "b", "a")[0] == 2
+
+
+@pytest.mark.parametrize("option", ["--changelogs", "--advisories"])
+def test_what_no_node_knows_of_packages_is_not_passed_over_in_silence(bench: Bench, option: str) -> None:
+    status, out, error = bench.compatible("db", "diff", option)
+    assert (status, out) == (2, "")
+    assert "error: " in error
