@@ -94,6 +94,9 @@ def mark_good(node: Node) -> Outcome:
             shutil.rmtree(node.staged_defaults, ignore_errors=True)
         if live_state.live(node) is None:
             live_state.forget(node)
+        # Of a transaction that was killed behind its last write: an image and a tree, which no later one clears away
+        # as long as there is nothing to do.
+        shutil.rmtree(node.folder / "staging", ignore_errors=True)
         commit = running.commit if running else ""
         records.pardon(commit)
         records.begin_running(Running(slot=str(node.booted), commit=commit, boot_id=node.boot_id))

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from nestos.base import durable
 from nestos.base.errors import InputError, StateError
 from nestos.base.log import Progress
 from nestos.deploy.assembly import Wanted
@@ -107,8 +108,12 @@ class Change:
         """Gives up what is staged and never booted, locked or not; none where nothing is."""
         view = self._node.look()
         pending = view.require_state().staged or view.require_state().pending
+        if self._node.replaced.exists():
+            durable.remove(self._node.replaced)
         if pending is None:
-            return None
+            if view.replaced is None:
+                return None
+            return Taken(version=view.replaced.version, slot=self._node.booted.other, etc=EtcReport())
         held = view.deployments[pending]
         with self._node.machine.environment() as environment:
             install.rollback(environment, booted=self._node.booted)

@@ -17,8 +17,9 @@ from nestos.deploy.release import rfc3339
 from nestos.host import process
 from nestos.host.process import Runner
 from nestos.slots import install
-from nestos.slots.bootstate import BootState, Slot
+from nestos.slots.bootstate import BootState, Slot, SlotState
 from nestos.slots.disk import BootFilesystem, Disk, EnvironmentBlock, EtcStore
+from nestos.wire import deployment as wire
 from nestos.wire.deployment import Deployment
 
 LOCK = "/run/nestos/transaction.lock"
@@ -50,7 +51,8 @@ class View:
     """What the boot partition says, read at once.
 
     ``state`` is none where the environment block is damaged, and ``problem`` says so. ``boot_files`` are the bytes of
-    each slot's kernel and initramfs together, ``boot_free`` the free bytes of the boot partition.
+    each slot's kernel and initramfs together, ``boot_free`` the free bytes of the boot partition. ``replaced``: what
+    was staged in a slot whose writing was interrupted.
     """
 
     booted: Slot
@@ -59,6 +61,7 @@ class View:
     deployments: Mapping[Slot, Deployment | None]
     boot_files: Mapping[Slot, int]
     boot_free: int
+    replaced: Deployment | None = None
 
     def require_state(self) -> BootState:
         """The boot state. Raises ``StateError`` where it is damaged."""
@@ -75,11 +78,12 @@ class View:
     def follows(self) -> Deployment:
         """What the next transaction goes on from: what is staged, locked or not, else what boots next.
 
-        Raises ``StateError`` where its record is missing.
+        A transaction that was interrupted while it wrote over what was staged has left no trace: it goes on from that.
+        Raises ``StateError`` where the record of what runs is missing.
         """
         waiting = (self.state.staged or self.state.pending) if self.state else None
         held = self.deployments[waiting] if waiting else None
-        return held or self.require_running()
+        return held or self.replaced or self.require_running()
 
     def require_running(self) -> Deployment:
         """What runs. Raises ``StateError`` where its record is missing."""
@@ -114,6 +118,11 @@ class Node:
         return self.staged_defaults / staged.checksum
 
     @property
+    def replaced(self) -> Path:
+        """The record of what was staged in a slot, while another transaction writes over it."""
+        return self.folder / "replaced.json"
+
+    @property
     def folder(self) -> Path:
         """Where the node keeps its state."""
         return self.root.join(STATE)
@@ -146,7 +155,16 @@ class Node:
                     for slot in Slot
                 },
                 boot_free=boot.free_bytes(),
+                replaced=self._read_replaced(state),
             )
+
+    def _read_replaced(self, state: BootState | None) -> Deployment | None:
+        if state is None or state.of(self.booted.other).state is not SlotState.WRITING:
+            return None
+        try:
+            return wire.parse(self.replaced.read_text(), source=str(self.replaced))
+        except (OSError, ValueError, StateError):
+            return None
 
     def now(self) -> str:
         """The wall clock, RFC 3339."""

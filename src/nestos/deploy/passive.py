@@ -11,6 +11,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nestos.base import durable
 from nestos.base.errors import NestosError, SpaceError, StateError
 from nestos.base.log import Progress
 from nestos.deploy.assembly import Assembly, Wanted
@@ -24,6 +25,7 @@ from nestos.slots import install
 from nestos.slots.bootstate import Slot, SlotState
 from nestos.slots.disk import EtcReport, Payload
 from nestos.slots.etc import OverlayEtc
+from nestos.wire import deployment as wire
 from nestos.wire.deployment import Deployment
 from nestos.wire.origin import Layers
 
@@ -60,11 +62,13 @@ class PassiveSlot:
         self.seed(store, view)
         try:
             payload = self._assembly(store, staging).payload(wanted, running=view.require_running())
+            self._remember_replaced(view)
             taken = self._install(payload, is_locked=wanted.is_locked)
         except BaseException:
             # Also after Ctrl-C: what was fetched stays in its caches, what was half made goes.
             shutil.rmtree(staging, ignore_errors=True)
             raise
+        self._forget_replaced()
         self._forget_defaults(but=payload.deployment)
         self.clean_staging()
         self._tidy(store, running=view.require_running(), staged=payload.deployment)
@@ -164,6 +168,18 @@ class PassiveSlot:
         slot = node.booted.other
         node.note(Event.LOCKED if is_locked else Event.STAGED, slot, deployment)
         return Taken(version=deployment.version, slot=slot, etc=done.etc, layers=deployment.layers, is_locked=is_locked)
+
+    def _remember_replaced(self, view: View) -> None:
+        """Keeps the record of what is staged, durably, before its slot is written over: else a transaction that is cut
+        would take an earlier one's wish with it."""
+        if view.require_state().staged or view.replaced:
+            durable.write_text(self._node.replaced, wire.render(view.follows))
+        else:
+            self._forget_replaced()
+
+    def _forget_replaced(self) -> None:
+        if self._node.replaced.exists():
+            durable.remove(self._node.replaced)
 
     def _keep_defaults(self, deployment: Deployment) -> Path:
         """Puts the tree's ``/usr/etc`` where it stays until the slot boots: before the plan, whose sync of the var

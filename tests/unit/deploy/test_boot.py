@@ -187,6 +187,14 @@ def test_the_defaults_of_a_staged_release_go_once_it_runs(tmp_path: Path) -> Non
     assert not new.staged_defaults.exists()
 
 
+def test_what_a_killed_transaction_left_in_var_goes_at_the_next_boot(tmp_path: Path) -> None:
+    good = _node(tmp_path, running_a())
+    (good.folder / "staging/tree").mkdir(parents=True)
+    (good.folder / "staging/slot.img").write_bytes(b"hundreds of megabytes")
+    boot.mark_good(good)
+    assert not (good.folder / "staging").exists()
+
+
 def test_a_locked_release_waits_over_boots_and_keeps_what_it_needs(tmp_path: Path) -> None:
     locked = _node(tmp_path, running_a(b=SlotStatus(state=SlotState.LOCKED)))
     locked.defaults_of(NEW).mkdir(parents=True)

@@ -212,3 +212,37 @@ def test_commands_of_the_sandbox_that_fail_are_errors(world: World, monkeypatch:
     with pytest.raises(CommandError):
         world.change.take(HTOP)
     assert world.untouched()
+
+
+def test_a_transaction_cut_while_it_writes_over_a_staged_one_takes_no_wish_with_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    world.change.take(HTOP)
+    more = Goal(origin=HTOP.origin.install(packages=["strace"]) if HTOP.origin else None)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.machine.partitions[Slot.B], "write", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            world.change.take(more)
+    assert world.machine.state.b.state is SlotState.WRITING
+    assert world.change.current().origin == HTOP.origin
+    world.change.take(more)
+    assert world.held().layers.added == {"htop": "3", "strace": "6"}
+    assert not world.node.replaced.exists()
+
+
+def test_what_was_cut_can_be_given_up_with_the_wish_before_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    world.change.take(HTOP)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.machine.partitions[Slot.B], "write", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            world.change.take(Goal(kargs=("nosmt",)))
+    assert world.change.drop_pending() is not None
+    assert world.change.drop_pending() is None
+    assert not world.node.replaced.exists()
+    assert world.change.current().origin == Origin()
