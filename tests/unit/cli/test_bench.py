@@ -45,7 +45,7 @@ def test_every_benchmark_is_listed_with_how_long_it_takes(capsys: pytest.Capture
 
     printed = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in printed] == [
-        *("boot", "compose", "ignition", "slot-write", "update-bytes", "updates-graph")
+        *("boot", "compose", "ignition", "layers", "slot-write", "update-bytes", "updates-graph")
     ]
     assert all(" min" in line for line in printed)
 
