@@ -17,6 +17,7 @@ from pathlib import Path
 from nestos import __version__
 from nestos.base import log
 from nestos.base.errors import NestosError, StateError
+from nestos.cli import installer_media
 from nestos.host import process
 from nestos.installer import download, install, live_system, options, sources, unattended
 from nestos.installer.dropin import Value
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     _add_install(commands)
     _add_download(commands)
     _add_list(commands)
+    installer_media.register(commands)
     service = commands.add_parser("service", help="install what kernel arguments and config files ask for")
     service.add_argument("--check", action="store_true", help="only say whether something is asked for (status 77: no)")
     service.set_defaults(act=_service)

@@ -58,6 +58,7 @@ _NODE_CODE = (
     "cli/ignition_kargs_helper.py",
     "cli/ignition_validate.py",
     "cli/installer.py",
+    "cli/installer_media.py",
     "cli/live_fetch.py",
 )
 # Command on the node -> module with a ``program`` function.

@@ -114,6 +114,8 @@ def _records(file: BinaryIO, folder: Entry) -> Iterator[Entry]:
         raise InputError("the ISO image has a folder that is too large to be true")
     file.seek(folder.offset)
     data = file.read(folder.size)
+    if len(data) < folder.size:
+        raise InputError("the ISO image is cut short: a folder is not whole")
     place = 0
     while place < len(data):
         length = data[place]

@@ -143,10 +143,8 @@ def parse(content: bytes) -> Packed:
 
 def unpack(packed: Packed, *, references: Mapping[str, Source]) -> Iterator[bytes]:
     """The image in pieces. Raises ``VerificationError`` at its end where it is not the image that was packed."""
-    if lacking := packed.needs - references.keys():
-        raise StateError(
-            f"the disk image is rebuilt from {', '.join(sorted(packed.needs))}; there is no {lacking.pop()}"
-        )
+    if lacking := sorted(packed.needs - references.keys()):
+        raise StateError(f"the disk image is rebuilt from {', '.join(sorted(packed.needs))}; there is no {lacking[0]}")
     literals = _literals(packed.data)
     total = _begun(packed.runs)
     zeros = bytes(_PIECE_BYTES)

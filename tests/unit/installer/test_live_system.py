@@ -84,6 +84,8 @@ def test_a_node_is_no_live_system(tmp_path: Path) -> None:
 
 
 def test_the_options_lead_here(monkeypatch: pytest.MonkeyPatch, system: Path) -> None:
-    monkeypatch.setattr(live_system, "find", lambda *, sector_bytes: Found(name=f"live {sector_bytes}", open=iter))
+    monkeypatch.setattr(
+        live_system, "find", lambda *, sector_bytes: Found(name=f"live {sector_bytes}", open=lambda _: iter(()))
+    )
     wanted = options.settings({"dest-device": "/dev/x"}, machine="x86_64", is_live=True)
     assert sources.find(wanted, sector_bytes=512, fetcher=Fetcher()).name == "live 512"

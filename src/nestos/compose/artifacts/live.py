@@ -95,7 +95,7 @@ def build_iso(spec: LiveSpec, image: Path, *, output: Path, runner: Runner) -> N
     """
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as work:
         tree = Path(work, "tree")
-        for name, content in _iso_files(spec).items():
+        for name, content in small_files(spec).items():
             _put(tree / name, content)
         for name, source in {
             live_iso.KERNEL: spec.kernel,
@@ -106,7 +106,17 @@ def build_iso(spec: LiveSpec, image: Path, *, output: Path, runner: Runner) -> N
             _link(source, tree / name)
         partial = Path(work, "live.iso")
         _make_esp(spec, tree / _EFI_IMAGE, work=Path(work), runner=runner)
-        command = ["xorriso", "-as", "mkisofs", "-quiet", "-o", partial, "-r", "-V", spec.conf.label]
+        command: list[str | os.PathLike[str]] = [
+            "xorriso",
+            "-as",
+            "mkisofs",
+            "-quiet",
+            "-o",
+            partial,
+            "-r",
+            "-V",
+            spec.conf.label,
+        ]
         # The image is last, so that an ISO without it is this one cut short.
         command += ["--set_all_file_dates", f"={spec.epoch_seconds}"]
         command += ["--sort-weight", "-1", f"/{live_iso.IMAGE}", "-c", "boot/boot.cat"]
@@ -136,8 +146,8 @@ def build_network_set(spec: LiveSpec, image: Path, *, folder: Path) -> NetworkSe
     return made
 
 
-def _iso_files(spec: LiveSpec) -> Mapping[str, bytes]:
-    """The small files of the ISO."""
+def small_files(spec: LiveSpec) -> Mapping[str, bytes]:
+    """The files of the ISO but for kernel, initramfs, image and boot programs."""
     initrds = (live_iso.INITRAMFS, live_iso.CONF_ARCHIVE, live_iso.IGNITION_AREA)
     kargs = (*spec.kargs, f"nestos.liveiso={spec.conf.label}", "ignition.firstboot", "ignition.platform.id=metal")
     menu = grub_live.menu(kernel=f"/{live_iso.KERNEL}", initrds=[f"/{name}" for name in initrds], kargs=kargs)
@@ -166,12 +176,11 @@ def _make_esp(spec: LiveSpec, target: Path, *, work: Path, runner: Runner) -> No
     with image.open("wb") as file:
         file.truncate((program.stat().st_size // _MIB + 2) * _MIB)
     place = grub_images.efi_path(spec.architecture)
-    for command in (
-        ["mkfs.vfat", "--invariant", "-n", "ESP", image],
-        ["mmd", "-i", image, *(f"::{folder}" for folder in reversed(place.parents[:-1]))],
-        ["mcopy", "-m", "-i", image, program, f"::{place}"],
-    ):
-        runner(command, environment=_environment(spec))
+    folders = [f"::{folder}" for folder in reversed(place.parents[:-1])]
+    environment = _environment(spec)
+    runner(["mkfs.vfat", "--invariant", "-n", "ESP", image], environment=environment)
+    runner(["mmd", "-i", image, *folders], environment=environment)
+    runner(["mcopy", "-m", "-i", image, program, f"::{place}"], environment=environment)
     target.parent.mkdir(parents=True, exist_ok=True)
     image.replace(target)
 
