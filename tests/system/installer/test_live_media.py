@@ -93,7 +93,7 @@ def digest(path: Path) -> str:
 
 def report(made: Made, iso: Path) -> str:
     """What xorriso says of an ISO's boot equipment."""
-    command = ["xorriso", "-indev", iso, "-report_el_torito", "plain", "-report_system_area", "plain"]
+    command = ["xorriso", "-indev", str(iso), "-report_el_torito", "plain", "-report_system_area", "plain"]
     return made.box(command).stdout
 
 

@@ -39,8 +39,8 @@ class Tools(Recorder):
             Path(line[line.index("-o") + 1]).write_bytes(b"iso")
 
 
-def built(folder: Path, tools: Tools, **changes: str) -> Path:
-    wanted = replace(spec(folder / "pieces"), **changes)
+def built(folder: Path, tools: Tools, *, architecture: str = "x86_64", version: str = "13.1") -> Path:
+    wanted = replace(spec(folder / "pieces"), architecture=architecture, version=version)
     (folder / "live.img").write_bytes(b"image")
     compose_live.build_iso(wanted, folder / "live.img", output=folder / "live.iso", runner=tools)
     return folder / "live.iso"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -95,18 +95,21 @@ def test_network_configuration_is_copied_only_where_something_is_installed(at: P
 
 
 @pytest.mark.parametrize(
-    ("option", "name", "sentence"),
+    ("wishes", "name", "sentence"),
     [
-        ("dest_ignition", "wrong.ign", "cannot be used"),
-        ("live_ignition", "wrong.ign", "cannot be used"),
-        ("installer_config", "wrong.yaml", "dest-devise"),
-        ("network", "a.nmconnection", "no network configuration of this system"),
-        ("pre_install", "none", "cannot read"),
+        (lambda path: Wishes(dest_ignition=[path]), "wrong.ign", "cannot be used"),
+        (lambda path: Wishes(live_ignition=[path]), "wrong.ign", "cannot be used"),
+        (lambda path: Wishes(installer_config=[path]), "wrong.yaml", "dest-devise"),
+        (lambda path: Wishes(network=[path]), "a.nmconnection", "no network configuration of this system"),
+        (lambda path: Wishes(pre_install=[path]), "none", "cannot read"),
     ],
+    ids=["dest", "live", "installer", "network", "program"],
 )
-def test_what_would_fail_in_the_live_system_is_refused_now(at: Path, option: str, name: str, sentence: str) -> None:
+def test_what_would_fail_in_the_live_system_is_refused_now(
+    at: Path, wishes: Callable[[Path], Wishes], name: str, sentence: str
+) -> None:
     with pytest.raises(InputError, match=sentence):
-        customize.files(replace(Wishes(), **{option: [at / name]}))
+        customize.files(wishes(at / name))
 
 
 def test_what_is_embedded_is_overwritten_only_by_force() -> None:
