@@ -75,7 +75,7 @@ def test_it_starts_by_both_firmwares_and_finds_itself_by_its_label(tmp_path: Pat
 
 def test_without_a_bios_there_is_nothing_for_one(tmp_path: Path) -> None:
     tools = Tools()
-    built(tmp_path, tools, architecture="arm64")
+    built(tmp_path, tools, architecture="aarch64")
     (line,) = (line for line in tools.lines if line[0] == "xorriso")
     assert not {"--grub2-mbr", "-b"} & set(line)
     assert "boot/grub/eltorito.img" not in tools.tree
