@@ -1,12 +1,13 @@
 """The images that scenarios boot and the releases they update to, composed with the product's own pipeline.
 
 Names: ``container`` and ``base`` are raw disk images (of the default edition, and of release ``v1`` of the test
-edition), ``openstack`` is ``base`` for that platform, ``sealed`` is ``base`` with clevis, ``ready`` is the saved
-machine of ``prepared``, ``repository`` is the folder that test releases are in, ``sealed-repository`` the same folder
-with a release that ``sealed`` updates to, ``releases`` a JSON file that maps the good test releases (``v1``, ``v2``) to
-their ``release.json``, ``bad-releases`` one for those that fail (``panic`` ...), ``keys`` the GnuPG home of the key
-that signs them. Behind ``rpm-`` are the same of the base edition's packages as RPM packages, behind ``aarch64-`` those
-for that architecture: an image and releases, which are in the same repository.
+edition), ``openstack`` is ``base`` for that platform, ``live`` its live ISO, ``live-pxe`` a folder with the files of
+its network boot (``vmlinuz``, ``initramfs.img``, ``rootfs.img``), ``sealed`` is ``base`` with clevis, ``ready`` is the
+saved machine of ``prepared``, ``repository`` is the folder that test releases are in, ``sealed-repository`` the same
+folder with a release that ``sealed`` updates to, ``releases`` a JSON file that maps the good test releases (``v1``,
+``v2``) to their ``release.json``, ``bad-releases`` one for those that fail (``panic`` ...), ``keys`` the GnuPG home of
+the key that signs them. Behind ``rpm-`` are the same of the base edition's packages as RPM packages, behind
+``aarch64-`` those for that architecture: an image and releases, which are in the same repository.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from nestos.base.errors import InputError, NestosError
 from nestos.base.log import Progress
-from nestos.compose import images, pipeline, tools
+from nestos.compose import images, live_media, pipeline, tools
 from nestos.compose.pipeline import Composed, Options
 from nestos.compose.workspace import Workspace
 from nestos.host.toolbox import Toolbox
@@ -69,6 +70,8 @@ class ScenarioImages:
             return self._disk(self._release("v1"))
         if name == "openstack":
             return self._disk(self._release("v1"), platform_id="openstack")
+        if name in ("live", "live-pxe"):
+            return self._live(self._release("v1"), network=name == "live-pxe")
         if name == "sealed":
             return self._disk(self._release("sealed-v1"))
         if name == "sealed-repository":
@@ -138,6 +141,24 @@ class ScenarioImages:
                 manifest, workspace=workspace, options=options, progress=self._progress
             )
         return self._composed[key]
+
+    def _live(self, made: Composed, *, network: bool) -> Path:
+        home = self._default.home
+        box = tools.ensure(home, progress=self._progress).with_binds(home)
+        media = live_media.ensure(made.release, made.folder, home=home, runner=box, progress=self._progress)
+        if not network:
+            return media.iso
+        folder = media.iso.parent / "network"
+        folder.mkdir(exist_ok=True)
+        pieces = media.network
+        for name, path in (
+            ("vmlinuz", pieces.kernel),
+            ("initramfs.img", pieces.initramfs),
+            ("rootfs.img", pieces.rootfs),
+        ):
+            (folder / name).unlink(missing_ok=True)
+            (folder / name).hardlink_to(path)
+        return folder
 
     def _disk(self, made: Composed, *, platform_id: str = "qemu") -> Path:
         home = self._default.home

@@ -22,6 +22,7 @@ examples:
   nestos compose my/manifest.yaml --image         and a raw disk image for QEMU
   nestos compose --image --format=qcow2           and a compressed one, to copy elsewhere
   nestos compose --image --platform=metal         an image to install or hand out: checksum, signature, metadata
+  nestos compose --image --platform=live          the live ISO, and kernel, initramfs and root for a network boot
   nestos compose --image --platform=all           every platform, each in the format that it takes
   nestos compose --refresh --write-lock=new.json  newest packages, and a file that pins them
   nestos compose --lock=new.json                  exactly these packages
@@ -53,7 +54,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--platform",
         action="append",
         default=[],
-        choices=(*platforms.PLATFORMS, exports.CONTAINER, _ALL),
+        choices=(*platforms.PLATFORMS, exports.CONTAINER, exports.LIVE, _ALL),
         help="with --image: make the artifact for this platform (repeatable)",
     )
     parser.add_argument("--arch", default=platform.machine(), help="default: this machine's")
@@ -110,7 +111,7 @@ def _check(options: argparse.Namespace) -> None:
         return
     names = options.platform or ["qemu"]
     for name in names:
-        if name in (_ALL, exports.CONTAINER):
+        if name in (_ALL, exports.CONTAINER, exports.LIVE):
             raise InputError(f"--platform={name} has formats of its own", hint="leave --format out")
         known = platforms.find(name).formats
         if options.format not in known:
@@ -129,10 +130,16 @@ def _export(made: Composed, options: argparse.Namespace, *, workspace: Workspace
         runner=box,
         progress=progress,
     )
-    everything = (*platforms.PLATFORMS, exports.CONTAINER)
+    everything = (*platforms.PLATFORMS, exports.CONTAINER, exports.LIVE)
     for name in everything if _ALL in options.platform else dict.fromkeys(options.platform):
-        file = exporter.container() if name == exports.CONTAINER else exporter.disk(name, form=options.format or "")
-        print(f"{name:9} {file} ({_megabytes(file)} MB)")
+        for file in _artifacts(exporter, name, form=options.format or ""):
+            print(f"{name:9} {file} ({_megabytes(file)} MB)")
+
+
+def _artifacts(exporter: exports.Exporter, name: str, *, form: str) -> tuple[Path, ...]:
+    if name == exports.CONTAINER:
+        return (exporter.container(),)
+    return exporter.live() if name == exports.LIVE else (exporter.disk(name, form=form),)
 
 
 def _megabytes(path: Path) -> str:

@@ -17,8 +17,9 @@ from pathlib import Path
 from nestos import __version__
 from nestos.base import log
 from nestos.base.errors import NestosError, StateError
+from nestos.cli import installer_media
 from nestos.host import process
-from nestos.installer import download, install, options, sources, unattended
+from nestos.installer import download, install, live_system, options, sources, unattended
 from nestos.installer.dropin import Value
 from nestos.installer.fetch import Fetcher
 from nestos.installer.install import Surroundings
@@ -32,6 +33,7 @@ examples:
   nestos-installer install --image-file=metal.raw.xz --ignition-file=node.ign /dev/sda
   nestos-installer install --stream=stable --stream-base-url=https://example.com/streams /dev/sda
   nestos-installer install --config-file=site.yaml --save-partlabel='data*' /dev/sda    keep what lies behind
+  nestos-installer install --offline --ignition-file=node.ign /dev/sda       from the live system that this is
   nestos-installer list-stream --stream-base-url=https://example.com/streams --stream=stable
 """
 
@@ -50,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     _add_install(commands)
     _add_download(commands)
     _add_list(commands)
+    installer_media.register(commands)
     service = commands.add_parser("service", help="install what kernel arguments and config files ask for")
     service.add_argument("--check", action="store_true", help="only say whether something is asked for (status 77: no)")
     service.set_defaults(act=_service)
@@ -141,7 +144,7 @@ def _install(parsed: argparse.Namespace) -> int:
 
 
 def _run_install(given: Given) -> None:
-    settings = options.settings(given, machine=platform.machine())
+    settings = options.settings(given, machine=platform.machine(), is_live=live_system.is_here())
     if os.geteuid() != 0:
         raise StateError("only root may write to a disk")
     install.install(settings, around=Surroundings())
@@ -150,13 +153,14 @@ def _run_install(given: Given) -> None:
 def _service(parsed: argparse.Namespace) -> int:
     """The unit of a live system calls this; see ``nestos-installer.service``."""
     command_line = _COMMAND_LINE.read_text()
-    files = unattended.config_files()
-    given = unattended.asked(command_line, unattended.read(files))
-    if not given:
+    if not unattended.is_asked(command_line):
         return 77
     if parsed.check:
         return 0
-    _run_install(given)
+    # They may choose the disk, by writing one more config file.
+    unattended.run_scripts(unattended.BEFORE)
+    _run_install(unattended.asked(command_line, unattended.read(unattended.config_files())))
+    unattended.run_scripts(unattended.AFTER)
     if not unattended.skips_reboot(command_line):
         process.run(["systemctl", "--no-block", "reboot"])
     return 0

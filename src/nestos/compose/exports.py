@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nestos.base import durable
 from nestos.base.log import Progress
-from nestos.compose import images
+from nestos.compose import images, live_media
 from nestos.compose.artifacts import compressed, oci, platforms
 from nestos.compose.keys import SigningKey
 from nestos.compose.release import Release
@@ -23,8 +23,8 @@ from nestos.wire import stream
 from nestos.wire.stream import Artifact, PlatformArtifacts, Stream, StreamArchitecture
 
 INDEX = "artifacts.json"
-CONTAINER = "container"
-"""The one platform whose artifact is no disk."""
+CONTAINER, LIVE = "container", "live"
+"""The platforms whose artifacts are no disks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +69,21 @@ class Exporter:
                 self._make_container(output)
         return self.publish(output, platform=CONTAINER, form="ociarchive", label=CONTAINER, suffix="ociarchive")
 
+    def live(self) -> tuple[Path, ...]:
+        """The live ISO, then kernel, initramfs and root for a network boot. A stream has them below ``metal``."""
+        made = live_media.ensure(self.release, self.folder, home=self.home, runner=self.runner, progress=self.progress)
+        iso = self.publish(made.iso, platform="metal", form="iso", label=f"{LIVE}-iso", suffix="iso")
+        parts = (
+            ("kernel", made.network.kernel, ""),
+            ("initramfs", made.network.initramfs, "img"),
+            ("rootfs", made.network.rootfs, "img"),
+        )
+        network = [
+            self.publish(path, platform="metal", form="pxe", label=f"{LIVE}-{part}", suffix=suffix, part=part)
+            for part, path, suffix in parts
+        ]
+        return (iso, *network)
+
     def _make_container(self, output: Path) -> None:
         release = self.release
         exported, plain, packed = (output.with_suffix(f".{name}") for name in ("export", "layer", "layer.gz"))
@@ -102,7 +117,8 @@ class Exporter:
     ) -> Path:
         """Hands ``made`` out under its public name; ``plain`` is its content before compression, if there is one."""
         release = self.release
-        target = self.folder / "artifacts" / f"nestos-{release.version}-{label}.{release.architecture}.{suffix}"
+        name = f"nestos-{release.version}-{label}.{release.architecture}"
+        target = self.folder / "artifacts" / (f"{name}.{suffix}" if suffix else name)
         target.parent.mkdir(exist_ok=True)
         partial = target.with_name(f".{target.name}.part")
         partial.unlink(missing_ok=True)

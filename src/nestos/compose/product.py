@@ -27,12 +27,17 @@ _NODE_CODE = (
     "trust",
     "installer",
     "wire/__init__.py",
+    "wire/cpio.py",
     "wire/deployment.py",
     "wire/fields.py",
     "wire/fleetlock.py",
     "wire/gpt.py",
     "wire/graph.py",
+    "wire/iso9660.py",
+    "wire/live.py",
+    "wire/live_iso.py",
     "wire/origin.py",
+    "wire/packed.py",
     "wire/report.py",
     "wire/stream.py",
     "wire/texts.py",
@@ -53,6 +58,8 @@ _NODE_CODE = (
     "cli/ignition_kargs_helper.py",
     "cli/ignition_validate.py",
     "cli/installer.py",
+    "cli/installer_media.py",
+    "cli/live_fetch.py",
 )
 # Command on the node -> module with a ``program`` function.
 _COMMANDS = {

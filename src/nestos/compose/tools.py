@@ -61,6 +61,7 @@ _PACKAGES: tuple[str, ...] = (
     "qemu-utils",
     "swtpm",
     "tang-common",
+    "xorriso",
     "xz-utils",
     "zstd",
 )

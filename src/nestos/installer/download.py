@@ -11,9 +11,10 @@ from nestos.base import durable
 from nestos.base.errors import InputError, VerificationError
 from nestos.installer import sources
 from nestos.installer.fetch import Fetcher
+from nestos.installer.found import Found
 from nestos.installer.install import Surroundings
 from nestos.installer.progress import Meter
-from nestos.installer.sources import Found, Image
+from nestos.installer.sources import Image
 from nestos.wire.stream import Artifact, Stream
 
 
@@ -77,11 +78,11 @@ def _fetch(
             meter.total_bytes = image.size_bytes
             meter(image.read_bytes)
         meter.end()
-        signer = image.verdict()
+        proof = image.verdict()
         wanted = artifact.uncompressed_sha256 if unpacks else artifact.sha256
         if wanted and total.hexdigest() != wanted:
             raise VerificationError(f"{artifact.location} has another sha256 than its stream says")
-    around.say(f"{target}: signed by {signer}")
+    around.say(f"{target}: {proof}")
 
 
 def listed(document: Stream, *, platform: str = "") -> list[tuple[str, str, str]]:

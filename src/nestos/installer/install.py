@@ -64,7 +64,7 @@ def install(settings: Settings, *, around: Surroundings) -> None:
 
             def verdict() -> None:
                 meter.end()
-                around.say(f"signed by {image.verdict()}; reading back")
+                around.say(f"{image.verdict()}; reading back")
 
             writing.write(content, disk, made, verdict=verdict, tell=lambda _: meter(image.read_bytes))
             _personalise(disk, made, changes, around=around)

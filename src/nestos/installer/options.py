@@ -56,6 +56,7 @@ OPTIONS: Mapping[str, Option] = {
     "network-dir": Option(kind=Kind.TEXT, metavar="PATH", help="where --copy-network finds it"),
     "save-partlabel": Option(kind=Kind.LIST, metavar="GLOB", help="keep partitions with such a label"),
     "save-partindex": Option(kind=Kind.LIST, metavar="N-M", help="keep partitions with these numbers"),
+    "offline": Option(kind=Kind.FLAG, help="install from this live system itself, and use no network"),
     "insecure": Option(kind=Kind.FLAG, help="accept an image without a signature"),
     "insecure-ignition": Option(kind=Kind.FLAG, help="accept an Ignition URL without HTTPS or hash"),
     "stream-base-url": Option(kind=Kind.TEXT, metavar="URL", help="folder with the metadata of streams"),
@@ -75,12 +76,14 @@ CONSOLE = re.compile(r"(?P<device>tty[A-Za-z]*\d+|hvc\d+)(?:,(?P<speed>\d+)(?P<r
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """An installation as it is going to be. Exactly one of ``stream``, ``image_url`` and ``image_file`` is there."""
+    """An installation as it is going to be. One of ``stream``, ``image_url``, ``image_file`` and ``is_offline``."""
 
     device: Path
     stream: str = ""
     image_url: str = ""
     image_file: Path | None = None
+    is_offline: bool = False
+    """From the live system itself."""
     ignition_file: Path | None = None
     ignition_url: str = ""
     ignition_hash: str = ""
@@ -127,16 +130,22 @@ def merged(places: Iterable[Given]) -> Given:
     return whole
 
 
-def settings(given: Given, *, machine: str) -> Settings:
-    """The settings that follow; ``machine``: this one's architecture. Raises ``InputError`` for what cannot be."""
+def settings(given: Given, *, machine: str, is_live: bool = False) -> Settings:
+    """The settings that follow; ``machine``: this one's architecture; ``is_live``: this is a live system.
+
+    Raises ``InputError`` for what cannot be.
+    """
     text = {name: str(value) for name, value in given.items() if isinstance(value, str)}
     lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
     flags = {name for name, value in given.items() if value is True}
     if not text.get("dest-device"):
         raise InputError("no disk to install to is named", hint="give it last: nestos-installer install /dev/sda")
     sources = [name for name in ("stream", "image-url", "image-file") if text.get(name)]
-    if not sources:
+    is_offline = "offline" in flags or (is_live and not sources)
+    if not sources and not is_offline:
         raise InputError("no image is named", hint="give --image-file, --image-url or --stream")
+    if "offline" in flags:
+        _check_offline(text, sources, is_live=is_live)
     if len(sources) > 1:
         raise InputError(f"one image at a time: {' and '.join(f'--{name}' for name in sources)} exclude each other")
     if text.get("ignition-file") and text.get("ignition-url"):
@@ -148,6 +157,7 @@ def settings(given: Given, *, machine: str) -> Settings:
         stream=text.get("stream", ""),
         image_url=text.get("image-url", ""),
         image_file=_path(text.get("image-file")),
+        is_offline=is_offline,
         ignition_file=_path(text.get("ignition-file")),
         ignition_url=text.get("ignition-url", ""),
         ignition_hash=text.get("ignition-hash", ""),
@@ -175,6 +185,13 @@ def retries(text: str) -> int | None:
     if not text.isdecimal():
         raise InputError(f'--fetch-retries={text}: expected a number or "infinite"')
     return int(text)
+
+
+def _check_offline(text: Mapping[str, str], sources: list[str], *, is_live: bool) -> None:
+    if not is_live:
+        raise InputError("--offline installs from a live system, and this is none", hint="name an image")
+    for name in [*sources, *(["ignition-url"] if text.get("ignition-url") else [])]:
+        raise InputError(f"--offline and --{name} exclude each other")
 
 
 def _path(text: str | None) -> Path | None:

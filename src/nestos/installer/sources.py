@@ -5,27 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from nestos.base.errors import InputError, NetworkError, VerificationError
-from nestos.installer import decompression, signature
+from nestos.installer import decompression, live_system, signature
 from nestos.installer.fetch import PIECE_BYTES, Fetcher
+from nestos.installer.found import Found
 from nestos.installer.options import Settings
 from nestos.installer.signature import Verifier
 from nestos.wire import stream
 from nestos.wire.stream import Artifact
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """An image to read: its name, a function that opens its bytes, and its detached signature (empty: none)."""
-
-    name: str
-    open: Callable[[Callable[[int], None]], Iterator[bytes]]
-    signature: bytes = b""
 
 
 class Image(AbstractContextManager["Image"]):
@@ -36,6 +27,7 @@ class Image(AbstractContextManager["Image"]):
 
     def __init__(self, found: Found, *, keys: tuple[Path, ...] = (), is_plain: bool = False) -> None:
         self.name = found.name
+        self._voucher = found.voucher or "signed by nobody"
         self.size_bytes = 0
         self.read_bytes = 0
         self._stack = ExitStack()
@@ -46,12 +38,12 @@ class Image(AbstractContextManager["Image"]):
         self.content = self._seen() if is_plain else decompression.decompressed(self._seen())
 
     def verdict(self) -> str:
-        """Who signed it; "nobody" where it has no signature. Raises ``VerificationError`` for a wrong signature."""
+        """What proves it, as a sentence. Raises ``VerificationError`` for a wrong signature."""
         for _ in self.content:  # what follows the image's last partition was signed too
             pass
         for _ in self._raw:
             raise VerificationError(f"{self.name} goes on behind its compressed content")
-        return self._verifier.verdict() if self._verifier else "nobody"
+        return f"signed by {self._verifier.verdict()}" if self._verifier else self._voucher
 
     def _sized(self, size: int) -> None:
         self.size_bytes = size
@@ -77,6 +69,8 @@ def find(settings: Settings, *, sector_bytes: int, fetcher: Fetcher) -> Found:
 
     Raises ``VerificationError`` for one without a signature, unless ``--insecure`` allows it.
     """
+    if settings.is_offline:
+        return live_system.find(sector_bytes=sector_bytes)
     if settings.image_file is not None:
         return _file(settings.image_file, is_insecure=settings.is_insecure)
     if settings.image_url:

@@ -6,17 +6,26 @@ come after the config files, as they do in the original.
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from nestos.base.errors import InputError
+from nestos.host import process
+from nestos.host.process import Runner
 from nestos.installer import dropin, options
 from nestos.installer.dropin import Value
 from nestos.installer.options import Given
 from nestos.slots import kargs
 
+logger = logging.getLogger(__name__)
+
 FOLDERS = (Path("/etc/nestos/installer.d"), Path("/etc/coreos/installer.d"))
 """Where config files are, read in the order of their names, the first folder first."""
+
+BEFORE, AFTER = Path("/etc/nestos/installer-pre.d"), Path("/etc/nestos/installer-post.d")
+"""Programs that run before and after the installation, in the order of their names."""
 
 PREFIXES = ("nestos.inst.", "coreos.inst.")
 _ARGUMENTS = {
@@ -97,6 +106,19 @@ def read(files: Sequence[Path]) -> list[Given]:
             raise InputError(f"cannot read the config file {path}: {error}") from error
         found.append(options.checked(dropin.parse(text, source=str(path)), source=str(path)))
     return found
+
+
+def is_asked(command_line: str, folders: Sequence[Path] = (*FOLDERS, BEFORE)) -> bool:
+    """True if an installation is to happen: by a kernel argument, a config file, or a program that may write one."""
+    return bool(from_command_line(command_line)) or any(any(folder.glob("*")) for folder in folders)
+
+
+def run_scripts(folder: Path, *, runner: Runner = process.run) -> None:
+    """Runs each program in ``folder``. Raises ``CommandError`` at the first that fails."""
+    for path in sorted(folder.glob("*")):
+        if path.is_file() and os.access(path, os.X_OK):
+            done = runner([path], timeout_seconds=None)
+            logger.info("%s: %s", path.name, (done.stdout + done.stderr).rstrip() or "done")
 
 
 def asked(command_line: str, files: Sequence[Given]) -> Given:

@@ -17,7 +17,7 @@ from nestos.base.errors import CommandError
 from nestos.host.process import Runner
 from nestos.layout import bytecode
 
-_MODULES = ("systemd", "systemd-veritysetup", "systemd-networkd", "nestos", "nestos-install", "ignition")
+_MODULES = ("systemd", "systemd-veritysetup", "systemd-networkd", "nestos", "nestos-install", "nestos-live", "ignition")
 # Files that the modules bring last: they are there if the modules are.
 _PROOFS = (
     "usr/bin/ignition",
@@ -25,6 +25,8 @@ _PROOFS = (
     "usr/lib/systemd/system/ignition-files.service",
     "usr/lib/systemd/system/nestos-sysroot.service",
     "usr/lib/systemd/system/nestos-installed.service",
+    "usr/lib/systemd/system/nestos-live.service",
+    "usr/libexec/nestos-live-fetch",
     "usr/lib/systemd/systemd-veritysetup",
 )
 # Auto-selected by a generic image but of no use to a node: other people's storage, prompts, hardware names.

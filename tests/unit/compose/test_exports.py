@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from nestos.base.log import Progress
-from nestos.compose import exports, images
+from nestos.compose import exports, images, live_media
+from nestos.compose.artifacts.live import NetworkSet
 from nestos.compose.keys import SigningKey
 from nestos.wire import stream
 from tests.unit.compose.test_images import RELEASE
@@ -63,3 +64,26 @@ def test_the_metadata_tell_of_every_artifact_as_a_stream_does(exporter: exports.
     assert compressed.uncompressed_sha256 == hashlib.sha256(b"disk").hexdigest()
     assert compressed.signature == "nestos-13.1-metal.x86_64.raw.xz.sig"
     assert metal.formats["4k.raw"]["disk"].uncompressed_sha256 == ""
+
+
+def test_live_media_are_in_a_stream_where_the_field_has_them(
+    exporter: exports.Exporter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("iso", "kernel", "initramfs", "rootfs"):
+        (tmp_path / name).write_bytes(name.encode())
+    network = NetworkSet(kernel=tmp_path / "kernel", initramfs=tmp_path / "initramfs", rootfs=tmp_path / "rootfs")
+    made = live_media.LiveMedia(iso=tmp_path / "iso", network=network)
+    monkeypatch.setattr(live_media, "ensure", lambda release, folder, **given: made)
+    assert [path.name for path in exporter.live()] == [
+        "nestos-13.1-live-iso.x86_64.iso",
+        "nestos-13.1-live-kernel.x86_64",
+        "nestos-13.1-live-initramfs.x86_64.img",
+        "nestos-13.1-live-rootfs.x86_64.img",
+    ]
+    text = (exporter.folder / "artifacts" / exports.INDEX).read_text()
+    metal = stream.parse(text, source="x").architectures["x86_64"].artifacts["metal"]
+    assert {form: sorted(parts) for form, parts in metal.formats.items()} == {
+        "iso": ["disk"],
+        "pxe": ["initramfs", "kernel", "rootfs"],
+    }
+    assert metal.formats["pxe"]["rootfs"].sha256 == hashlib.sha256(b"rootfs").hexdigest()

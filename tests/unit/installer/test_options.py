@@ -9,6 +9,7 @@ import pytest
 from nestos.base.errors import InputError
 from nestos.installer import options, unattended
 from nestos.installer.dropin import Value
+from tests.unit.host.scripted import Scripted
 
 
 def settings(**given: Value) -> options.Settings:
@@ -121,3 +122,39 @@ def test_the_live_system_stays_up_where_asked(line: str, skips: bool) -> None:
 
 def test_nothing_asked_means_nothing_installed() -> None:
     assert unattended.asked("quiet ip=dhcp nestos.inst.skip_reboot", []) == {}
+
+
+def test_a_live_system_installs_itself_unless_an_image_is_named() -> None:
+    given = {"dest-device": "/dev/x"}
+    assert options.settings(given, machine="x86_64", is_live=True).is_offline
+    assert not options.settings({**given, "image-url": "https://e/i"}, machine="x86_64", is_live=True).is_offline
+
+
+@pytest.mark.parametrize(
+    ("given", "is_live", "sentence"),
+    [
+        ({}, False, "this is none"),
+        ({"image-url": "https://e/i"}, True, "--offline and --image-url exclude"),
+        ({"ignition-url": "https://e/i"}, True, "--offline and --ignition-url exclude"),
+    ],
+    ids=["no live system", "an image", "a config from elsewhere"],
+)
+def test_offline_is_offline(given: dict[str, Value], is_live: bool, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        options.settings({"dest-device": "/dev/x", "offline": True, **given}, machine="x86_64", is_live=is_live)
+
+
+def test_programs_around_an_installation_run_in_the_order_of_their_names(tmp_path: Path) -> None:
+    runner = Scripted()
+    for name, mode in (("20-b", 0o755), ("10-a", 0o755), ("README", 0o644)):
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(mode)
+    unattended.run_scripts(tmp_path, runner=runner)
+    assert [call.line for call in runner.calls] == [[str(tmp_path / "10-a")], [str(tmp_path / "20-b")]]
+
+
+def test_a_program_that_may_write_a_config_file_asks_for_an_installation(tmp_path: Path) -> None:
+    assert not unattended.is_asked("quiet", [tmp_path])
+    (tmp_path / "10-choose-the-disk").touch()
+    assert unattended.is_asked("quiet", [tmp_path])
+    assert unattended.is_asked("nestos.inst.install_dev=sda", [])

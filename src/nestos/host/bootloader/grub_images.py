@@ -43,6 +43,28 @@ MODULES = (
     "test",
     "true",
 )
+# A live medium is found by its volume id: what the program was loaded from may be a picture of an EFI partition in it.
+_LIVE_PREFIX = "/boot/grub"
+_LIVE_MODULES = (
+    "boot",
+    "cat",
+    "configfile",
+    "echo",
+    "halt",
+    "help",
+    "iso9660",
+    "linux",
+    "ls",
+    "minicmd",
+    "normal",
+    "part_gpt",
+    "part_msdos",
+    "reboot",
+    "search_label",
+    "sleep",
+    "test",
+    "true",
+)
 _BIOS_MODULES = ("biosdisk", "multiboot", "serial", "terminal")
 _EFI_MODULES = ("all_video", "fat")
 _TARGETS = {"x86_64": ("x86_64-efi", "BOOTX64.EFI"), "aarch64": ("arm64-efi", "BOOTAA64.EFI")}
@@ -76,6 +98,19 @@ def efi_program(
 def modules_folder(architecture: str) -> str:
     """Where GRUB has its modules for the architecture's UEFI, below the root of a system."""
     return f"usr/lib/grub/{_target(architecture)[0]}"
+
+
+def live_bios_image(output: Path, *, label: str, runner: Runner) -> None:
+    """Makes the BIOS image of a live medium in the file ``output``: for El Torito, and for the medium as a disk."""
+    _mkimage("i386-pc-eltorito", output, modules=(*_LIVE_MODULES, *_BIOS_MODULES), runner=runner, label=label)
+
+
+def live_efi_program(
+    output: Path, *, label: str, architecture: str = "x86_64", runner: Runner, folder: Path | None = None
+) -> None:
+    """Makes the EFI program of a live medium in the file ``output``; ``folder`` as for ``efi_program``."""
+    target, _ = _target(architecture)
+    _mkimage(target, output, modules=(*_LIVE_MODULES, *_EFI_MODULES), runner=runner, folder=folder, label=label)
 
 
 def efi_path(architecture: str) -> PurePosixPath:
@@ -112,16 +147,25 @@ def bios_placed_core(core: bytes, *, core_sector: int) -> bytes:
     return bytes(placed).ljust((wanted + 1) * _SECTOR, b"\0")
 
 
-def _mkimage(target: str, output: Path, *, modules: Sequence[str], runner: Runner, folder: Path | None = None) -> None:
+def _mkimage(
+    target: str,
+    output: Path,
+    *,
+    modules: Sequence[str],
+    runner: Runner,
+    folder: Path | None = None,
+    label: str = "",
+) -> None:
+    options = [f"--directory={folder}"] if folder else []
+    if label:
+        # What the image does first; the language here has words only, so the label must be one.
+        first = output.with_name(f"{output.name}.cfg")
+        first.write_text(f"search.fs_label {label} root\nset prefix=($root){_LIVE_PREFIX}\n")
+        options += [f"--prefix={_LIVE_PREFIX}", f"--config={first}"]
+    else:
+        options.append(f"--prefix={PREFIX}")
     runner(
-        [
-            "grub-mkimage",
-            f"--format={target}",
-            *([f"--directory={folder}"] if folder else []),
-            f"--prefix={PREFIX}",
-            f"--output={output}",
-            *sorted(set(modules)),
-        ],
+        ["grub-mkimage", f"--format={target}", *options, f"--output={output}", *sorted(set(modules))],
         timeout_seconds=120,
     )
 

@@ -29,6 +29,7 @@ _PROGRAM_MODE = 0o755
 PROGRAMS = {
     "/usr/bin/ignition": "nestos.cli.ignition",
     "/usr/bin/ignition-kargs-helper": "nestos.cli.ignition_kargs_helper",
+    "/usr/libexec/nestos-live-fetch": "nestos.cli.live_fetch",
 }
 """Where a program goes, and the module with its ``program()``."""
 
