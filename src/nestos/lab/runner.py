@@ -107,27 +107,35 @@ def run_scenarios(
                 run.tend()
         finally:  # an interruption ends what runs, so that the pool can close
             for attempt in run.active:
-                attempt.lab.interrupt()
+                attempt.work.lab.interrupt()
     outcome = Outcome(results=tuple(run.results))
     durable.write_text(folder / "results.json", _document(outcome, equipment) + "\n")
     _tell(outcome, stream)
     return outcome
 
 
-@dataclass(frozen=True, kw_only=True)
-class _End:
-    """How a scenario ended, and when; its machines are gone."""
+@dataclass(kw_only=True)
+class _Work:
+    """A scenario in a thread of its own, with its bench. ``ended``: the moment of its end, after it."""
 
-    moment: float
-    error: BaseException | None
-    explanation: str
+    scenario: Scenario
+    lab: Lab
+    clock: Clock
+    ended: float = 0.0
+
+    def __call__(self) -> None:
+        """Puts the machines through it, and ends them, however it ends."""
+        try:
+            self.scenario.function(self.lab)
+        finally:
+            self.ended = self.clock.monotonic()
+            self.lab.close()
 
 
 @dataclass(kw_only=True)
 class _Attempt:
-    scenario: Scenario
-    lab: Lab
-    future: Future[_End]
+    work: _Work
+    future: Future[None]
     began: float
     is_out_of_time: bool = False
     """Ended because the whole run took too long."""
@@ -159,9 +167,11 @@ class _Run:
         return max(1.0, taken / self.declared_seconds) if self.declared_seconds else 1.0
 
     def prepare(self, selection: Sequence[Scenario]) -> list[Scenario]:
-        """Makes every image; returns the scenarios that have all of theirs, and records the others as failed."""
+        """Makes every image; returns the scenarios that have all of theirs, and records why the others have not."""
         able = []
         for item in selection:
+            if not self._fits(item):
+                continue
             try:
                 self.images[item.name] = {name: self.equipment.images.get(name) for name in item.needs}
             except NestosError as error:
@@ -173,10 +183,7 @@ class _Run:
 
     def begin(self, item: Scenario, pool: ThreadPoolExecutor) -> None:
         """Starts a scenario, or records why not."""
-        gone, wanted = self._minutes, item.minutes * self.pace
-        if self.budget_minutes is not None and gone + wanted > self.budget_minutes:
-            self.say(f"{item.name}: skipped: about {wanted:.0f} min, and {self.budget_minutes - gone:.0f} are left")
-            self.results.append(Result(name=item.name, outcome="skipped", error="no time left"))
+        if not self._fits(item):
             return
         folder = self.folder / item.name
         folder.mkdir()
@@ -189,8 +196,17 @@ class _Run:
         )
         self.say(f"{item.name}: start, about {item.minutes:g} min: {item.summary}")
         began = self.clock.monotonic()
-        future = pool.submit(_put_through, item, lab, self.clock)
-        self.active.append(_Attempt(scenario=item, lab=lab, future=future, began=began))
+        work = _Work(scenario=item, lab=lab, clock=self.clock)
+        self.active.append(_Attempt(work=work, future=pool.submit(work), began=began))
+
+    def _fits(self, item: Scenario) -> bool:
+        """Whether there is time for it; records that it is skipped where there is none."""
+        gone, wanted = self._minutes, item.minutes * self.pace
+        if self.budget_minutes is None or gone + wanted <= self.budget_minutes:
+            return True
+        self.say(f"{item.name}: skipped: about {wanted:.0f} min, and {self.budget_minutes - gone:.0f} are left")
+        self.results.append(Result(name=item.name, outcome="skipped", error="no time left"))
+        return False
 
     def tend(self) -> None:
         """Waits a moment, ends what is overdue, and takes the results of what has ended."""
@@ -199,17 +215,17 @@ class _Run:
             seconds = self.clock.monotonic() - attempt.began
             if attempt.future.done():
                 self.active.remove(attempt)
-                self.results.append(self._ended(attempt, attempt.future.result()))
-                self.declared_seconds += attempt.scenario.minutes * 60
-            elif attempt.lab.is_interrupted:
+                self.results.append(self._ended(attempt))
+                self.declared_seconds += attempt.work.scenario.minutes * 60
+            elif attempt.work.lab.is_interrupted:
                 continue
             elif self.limit_minutes is not None and self._minutes > self.limit_minutes:
-                self.say(f"{attempt.scenario.name}: ended, the time for the whole run is over")
+                self.say(f"{attempt.work.scenario.name}: ended, the time for the whole run is over")
                 attempt.is_out_of_time = True
-                attempt.lab.interrupt()
-            elif seconds > attempt.scenario.minutes * 60 * _PATIENCE:
-                self.say(f"{attempt.scenario.name}: ended, far over its time")
-                attempt.lab.interrupt()
+                attempt.work.lab.interrupt()
+            elif seconds > attempt.work.scenario.minutes * 60 * _PATIENCE:
+                self.say(f"{attempt.work.scenario.name}: ended, far over its time")
+                attempt.work.lab.interrupt()
 
     @property
     def _minutes(self) -> float:
@@ -220,34 +236,23 @@ class _Run:
         with self.printing:
             self.progress.say(text)
 
-    def _ended(self, attempt: _Attempt, end: _End) -> Result:
-        seconds = round(end.moment - attempt.began, 1)
-        if end.error is not None and attempt.is_out_of_time:
-            return Result(name=attempt.scenario.name, outcome="skipped", seconds=seconds, error="no time left")
-        how = "FAILED" if end.error else "passed"
-        self.say(f"{attempt.scenario.name}: {how} in {seconds:.1f}s{_last_line(end.error)}")
+    def _ended(self, attempt: _Attempt) -> Result:
+        name, lab = attempt.work.scenario.name, attempt.work.lab
+        seconds = round(attempt.work.ended - attempt.began, 1)
+        error = attempt.future.exception()
+        if error is not None and attempt.is_out_of_time:
+            return Result(name=name, outcome="skipped", seconds=seconds, error="no time left")
+        how = "FAILED" if error else "passed"
+        self.say(f"{name}: {how} in {seconds:.1f}s{_last_line(error)}")
         return Result(
-            name=attempt.scenario.name,
-            outcome="failed" if end.error else "passed",
+            name=name,
+            outcome="failed" if error else "passed",
             seconds=seconds,
-            error=end.explanation,
-            folder=str(attempt.lab.folder),
-            steps=[asdict(step) for step in attempt.lab.steps],
-            facts=attempt.lab.facts,
+            error=_explain(error, lab) if error else "",
+            folder=str(lab.folder),
+            steps=[asdict(step) for step in lab.steps],
+            facts=lab.facts,
         )
-
-
-def _put_through(item: Scenario, lab: Lab, clock: Clock) -> _End:
-    """Runs a scenario to its end, in a thread of its own, and ends its machines."""
-    error: BaseException | None = None
-    explanation = ""
-    try:
-        item.function(lab)
-    except BaseException as caught:
-        error, explanation = caught, _explain(caught, lab)
-    moment = clock.monotonic()
-    lab.close()
-    return _End(moment=moment, error=error, explanation=explanation)
 
 
 def _last_line(error: BaseException | None) -> str:
