@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nestos.cli.node import COMMANDS
 from nestos.compose import product
 from nestos.ignition.engine import closure
 from nestos.layout import bytecode
@@ -52,6 +53,11 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.startswith("nestos"))
+
+
+def test_the_module_of_every_command_is_on_the_node(tree: Path) -> None:
+    """They are loaded by name, each only for its own commands."""
+    assert {f"nestos.cli.{name}" for name in COMMANDS} <= node_modules(tree)
 
 
 def test_every_module_that_node_code_imports_is_on_the_node(tree: Path) -> None:
