@@ -33,9 +33,9 @@ install() {
     for unit in emergency dracut-emergency; do
         inst_simple "$moddir/nestos-emergency.conf" "$systemdsystemunitdir/$unit.service.d/10-nestos.conf"
     done
-    inst_simple "$moddir/nestos-devices.conf" /usr/lib/systemd/system.conf.d/20-nestos-devices.conf
     inst_simple "$moddir/80-dhcp.network" /usr/lib/systemd/network/80-dhcp.network
     inst_simple /usr/lib/systemd/system.conf.d/10-nestos-watchdog.conf
+    inst_simple /usr/lib/systemd/system.conf.d/20-nestos-devices.conf
     $SYSTEMCTL -q --root "$initdir" add-requires initrd-root-fs.target nestos-sysroot.service
     # The network comes up only for provisioning from a URL, never for an ordinary boot.
     rm -f "$initdir/etc/systemd/system/"*.wants/systemd-networkd* "$initdir/usr/lib/systemd/system/"*.wants/systemd-networkd*
