@@ -151,7 +151,7 @@ def _act(node: Node, options: argparse.Namespace) -> int:
     finally:
         if getattr(options, "publishes", True):
             with suppress(NestosError, OSError):
-                snapshot.publish(node)
+                snapshot.publish(node, getattr(options, "status", None))
     return status_code
 
 

@@ -36,7 +36,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _status(node: Node, options: argparse.Namespace) -> int:
-    found = status.collect(node)
+    found = options.status = status.collect(node)
     print(json.dumps(status.document(found), indent=2) if options.json else status.text(found, verbose=options.verbose))
     return 0
 

@@ -66,7 +66,7 @@ def _add_status(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 def _status(on: Node, options: argparse.Namespace) -> int:
     if options.jsonpath:
         raise InputError("there is no filter here", hint="pipe it to jq: rpm-ostree status --json | jq ...")
-    found = status.collect(on)
+    found = options.status = status.collect(on)
     document = rpm_ostree.document(found, booted_only=options.booted)
     if options.json:
         print(json.dumps(document, indent=2))

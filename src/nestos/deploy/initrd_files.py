@@ -1,21 +1,20 @@
 """Files of a node's /etc in its initramfs, as an archive behind the image (``rpm-ostree initramfs-etc``).
 
 The kernel unpacks archives that follow each other, each beginning at a multiple of four bytes
-(Documentation/driver-api/early-userspace/buffer-format.rst). The format is cpio's "newc"; no dracut runs.
+(Documentation/driver-api/early-userspace/buffer-format.rst); no dracut runs.
 """
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from nestos.base import durable
 from nestos.base.errors import InputError
 from nestos.base.paths import Root
-
-_MAGIC = b"070701"
-_TRAILER = "TRAILER!!!"
+from nestos.wire import cpio
+from nestos.wire.cpio import Entry
 
 
 def append(image: Path, files: Iterable[str], *, root: Root) -> None:
@@ -41,31 +40,15 @@ def archive(files: Iterable[str], *, root: Root) -> bytes:
         if place.is_dir() and not place.is_symlink():
             found |= {f"{name}/{below.relative_to(place)}": below for below in sorted(place.rglob("*"))}
     found.pop("/", None)
-    entries = [_entry(name.lstrip("/"), path, number) for number, (name, path) in enumerate(found.items(), start=1)]
-    return b"".join([*entries, _record(_TRAILER, mode=0, number=0, data=b"")])
+    return cpio.archive(_entry(name.lstrip("/"), path) for name, path in found.items())
 
 
-def _entry(name: str, path: Path, number: int) -> bytes:
+def _entry(name: str, path: Path) -> Entry:
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
-        data = str(path.readlink()).encode()
-    elif stat.S_ISREG(mode):
-        data = path.read_bytes()
-    elif stat.S_ISDIR(mode):
-        data = b""
-    else:
-        raise InputError(f"/{name} is neither file, folder nor link")
-    return _record(name, mode=mode, number=number, data=data)
-
-
-def _record(name: str, *, mode: int, number: int, data: bytes) -> bytes:
-    text = name.encode() + b"\0"
-    # inode, mode, uid, gid, links, mtime, size, device (2), special device (2), size of the name, checksum
-    values = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(text), 0)
-    header = _MAGIC + b"".join(f"{value:08x}".encode() for value in values)
-    return b"".join(_padded((header + text, data)))
-
-
-def _padded(parts: Iterable[bytes]) -> Iterator[bytes]:
-    for part in parts:
-        yield part + b"\0" * (-len(part) % 4)
+        return Entry(name=name, mode=mode, content=str(path.readlink()).encode())
+    if stat.S_ISREG(mode):
+        return Entry(name=name, mode=mode, content=path.read_bytes())
+    if stat.S_ISDIR(mode):
+        return Entry(name=name, mode=mode)
+    raise InputError(f"/{name} is neither file, folder nor link")

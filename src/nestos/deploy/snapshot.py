@@ -13,6 +13,7 @@ from nestos.base.errors import StateError
 from nestos.base.paths import Root
 from nestos.deploy import rpm_ostree, status
 from nestos.deploy.node import Node
+from nestos.deploy.status import Status
 
 PATH = "/run/nestos/status.json"
 CHANGED = "/run/nestos/ostree/deploy"
@@ -31,9 +32,12 @@ class Snapshot:
     compatible: dict[str, Any]
 
 
-def publish(node: Node) -> None:
-    """Leaves a snapshot for everyone, and moves the time that says so. Passwords in the address are left out."""
-    found = replace(status.collect(node), transaction=None)
+def publish(node: Node, known: Status | None = None) -> None:
+    """Leaves a snapshot for everyone, and if it is another than before, moves the time that says so.
+
+    ``known`` is the status if the caller has just collected it. Passwords in the address are left out.
+    """
+    found = replace(known or status.collect(node), transaction=None)
     parts = urlsplit(found.url)
     found = replace(found, url=parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())
     left = Snapshot(
@@ -43,8 +47,11 @@ def publish(node: Node) -> None:
         compatible=rpm_ostree.document(found),
     )
     path = node.root.join(PATH)
+    data = json.dumps(asdict(left)).encode()
+    if path.exists() and path.read_bytes() == data:
+        return  # else whoever asks for the status when that time moves would move it by asking
     path.parent.mkdir(parents=True, exist_ok=True)
-    durable.write(path, json.dumps(asdict(left)).encode(), mode=_MODE)
+    durable.write(path, data, mode=_MODE)
     changed = node.root.join(CHANGED)
     changed.mkdir(parents=True, exist_ok=True)
     os.utime(changed)

@@ -7,7 +7,8 @@ CRC32, the only check that the kernel's decompressor knows (Documentation/stagin
 from __future__ import annotations
 
 import lzma
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from nestos.base.errors import InputError
@@ -20,17 +21,28 @@ _MOST_BYTES = 64 << 20
 _XZ = b"\xfd7zXZ\0"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A file, folder or link: its name without leading slash, type and permissions, and a link's target as content."""
+
+    name: str
+    mode: int
+    content: bytes = b""
+
+
+def archive(entries: Iterable[Entry]) -> bytes:
+    """An archive of ``entries``, folders before what is in them, not compressed."""
+    written = [_record(entry, inode=number) for number, entry in enumerate(entries, start=1)]
+    return b"".join([*written, _record(Entry(name=_TRAILER, mode=0), inode=0)])
+
+
 def pack(files: Mapping[str, bytes], *, mode: int = 0o600) -> bytes:
     """An archive of ``files`` (path without leading slash, content), not compressed. Folders are 0755."""
-    out = bytearray()
     folders = {str(parent) for name in files for parent in PurePosixPath(name).parents} - {"."}
-    number = 0
-    for number, name in enumerate(sorted([*folders, *files]), start=1):
-        out += _entry(
-            name, files.get(name, b""), mode=_FOLDER | 0o755 if name in folders else _FILE | mode, inode=number
-        )
-    out += _entry(_TRAILER, b"", mode=0, inode=0)
-    return bytes(out)
+    return archive(
+        Entry(name=name, mode=_FOLDER | 0o755 if name in folders else _FILE | mode, content=files.get(name, b""))
+        for name in sorted([*folders, *files])
+    )
 
 
 def compress(archive: bytes) -> bytes:
@@ -64,9 +76,10 @@ def unpack(data: bytes) -> dict[str, bytes]:
     return found
 
 
-def _entry(name: str, content: bytes, *, mode: int, inode: int) -> bytes:
-    raw = name.encode() + b"\0"
-    numbers = (inode, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(raw), 0)
+def _record(entry: Entry, *, inode: int) -> bytes:
+    raw, content = entry.name.encode() + b"\0", entry.content
+    # inode, mode, uid, gid, links, mtime, size, device (2), special device (2), size of the name, checksum
+    numbers = (inode, entry.mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(raw), 0)
     head = b"070701" + b"".join(b"%08X" % number for number in numbers) + raw
     return head + bytes(-len(head) % 4) + content + bytes(-len(content) % 4)
 

@@ -11,6 +11,7 @@ import pytest
 
 from nestos.cli import node_packages
 from nestos.deploy import change, upgrade
+from nestos.deploy.node import Node, View
 from nestos.slots.bootstate import Slot
 from tests.unit.cli.test_node_packages import Bench
 
@@ -62,6 +63,25 @@ def test_the_folder_that_zincati_watches_moves_with_every_change(bench: Bench) -
     os.utime(watched, (0, 0))
     deploy(bench)
     assert watched.stat().st_mtime > 0
+
+
+def test_asking_does_not_move_it_and_looks_at_the_slots_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """zincati asks whenever it moves: asking would go on for ever."""
+    watched = bench.node.root.join("/run/nestos/ostree/deploy")
+    bench.compatible("status")
+    os.utime(watched, (0, 0))
+    looks: list[Node] = []
+    look = Node.look
+
+    def counted(node: Node) -> View:
+        looks.append(node)
+        return look(node)
+
+    monkeypatch.setattr(Node, "look", counted)
+    bench.compatible("status")
+    bench("status")
+    assert watched.stat().st_mtime == 0
+    assert len(looks) == 2
 
 
 def test_asking_again_changes_nothing_and_a_cleanup_gives_it_up(bench: Bench) -> None:

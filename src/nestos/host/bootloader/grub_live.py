@@ -60,7 +60,7 @@ def karg_area(kargs: Sequence[str], *, size_bytes: int = KARGS_BYTES) -> str:
     for karg in kargs:
         if not _PLAIN.fullmatch(karg):
             raise InputError(
-                f"{karg!r} cannot be a kernel argument of a live medium: letters, digits and -_./:=,@%+ only"
+                f"{karg!r} cannot be a kernel argument of a live medium: letters, digits and -_./:=,@%+!?^~*[]() only"
             )
     line = " ".join(kargs) + END
     if len(line) > size_bytes:
